@@ -1,0 +1,103 @@
+"""What all contracts share: the struct they are made of, and the words for names, digests, durations, sizes. Pure."""
+
+import re
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+
+class Contract(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True, rename="camel"
+):
+    """A value of a contract: frozen, camelCase outside, unknown fields refused, defaults left out when written."""
+
+
+ApiVersion = Annotated[Literal["serving.fresco.dev/v1alpha1"], Meta(description="Group and version of the contract.")]
+SchemaVersion = Annotated[int, Meta(ge=1, description="Version of this contract.", examples=[1])]
+Name = Annotated[
+    str,
+    Meta(
+        pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$",
+        max_length=63,
+        description="A DNS label: lower-case letters, digits and '-', at most 63 characters.",
+        examples=["gpu-a"],
+    ),
+]
+ModelName = Annotated[
+    str,
+    Meta(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
+        max_length=128,
+        description="The name a model is served under: letters, digits, '.', '_' and '-'.",
+        examples=["scorer"],
+    ),
+]
+Digest = Annotated[
+    str,
+    Meta(
+        pattern=r"^sha256:[0-9a-f]{64}$",
+        description="The digest of an unpacked artifact, as `fresco lock` computes it.",
+        examples=["sha256:" + "9f" * 32],
+    ),
+]
+Duration = Annotated[
+    str,
+    Meta(
+        pattern=r"^(0|([0-9]+(\.[0-9]+)?(ms|s|m|h|d))+)$",
+        description="A duration: numbers with the units ms, s, m, h or d.",
+        examples=["30s", "1h30m"],
+    ),
+]
+Quantity = Annotated[
+    str,
+    Meta(
+        pattern=r"^[0-9]+(\.[0-9]+)?(m|k|Ki|M|Mi|G|Gi|T|Ti)?$",
+        description="A Kubernetes quantity: of memory in bytes, of processors in cores.",
+        examples=["16Gi", "500m"],
+    ),
+]
+Percent = Annotated[int, Meta(ge=0, le=100, description="A share in percent.")]
+Seconds = Annotated[float, Meta(ge=0, description="Seconds.")]
+Uri = Annotated[
+    str,
+    Meta(
+        pattern=r"^(s3|gs|az|https?|file|pvc|hf)://[^\s]+$",
+        description="Where an artifact is: s3, gs, az, http(s), file, pvc or hf.",
+        examples=["s3://models/fraud/scorer/2026-11-20"],
+    ),
+]
+
+_UNIT_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_UNIT_FACTORS = {
+    "": 1.0,
+    "m": 0.001,
+    "k": 1e3,
+    "M": 1e6,
+    "G": 1e9,
+    "T": 1e12,
+    "Ki": 2.0**10,
+    "Mi": 2.0**20,
+    "Gi": 2.0**30,
+    "Ti": 2.0**40,
+}
+
+
+def seconds(duration: str) -> float:
+    """A `Duration` in seconds: `1m30s` is 90.0."""
+    parts = re.findall(r"([0-9.]+)(ms|s|m|h|d)", duration)
+    return sum((float(number) * _UNIT_SECONDS[unit] for number, unit in parts), 0.0)
+
+
+def amount(quantity: str) -> float:
+    """A `Quantity` as a number: bytes of memory, or cores."""
+    match = re.fullmatch(r"([0-9.]+)([A-Za-z]*)", quantity)
+    if match is None:
+        raise ValueError(f"not a quantity: {quantity!r}")
+    return float(match[1]) * _UNIT_FACTORS[match[2]]
+
+
+def utc(timestamp: float) -> datetime:
+    """POSIX seconds as a time in UTC with milliseconds, the form in which status files keep times."""
+    return datetime.fromtimestamp(round(timestamp, 3), UTC)

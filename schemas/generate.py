@@ -1,0 +1,109 @@
+"""Writes the JSON Schema files from the typed forms: `python -m schemas.generate [--check]`."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from schemas.model_config import ModelConfig
+from schemas.report import SidecarReport
+from schemas.resources import Deployment, InferenceServer, Repository
+from schemas.status import DeploymentStatus, RepositoryStatus, ServerStatus
+
+TYPES: dict[str, type[msgspec.Struct]] = {
+    "repository": Repository,
+    "inferenceserver": InferenceServer,
+    "deployment": Deployment,
+    "repository-status": RepositoryStatus,
+    "inferenceserver-status": ServerStatus,
+    "deployment-status": DeploymentStatus,
+    "model-config": ModelConfig,
+    "sidecar-report": SidecarReport,
+}
+
+EXAMPLES: dict[str, list[dict[str, Any]]] = {
+    "repository": [
+        {
+            "apiVersion": "serving.fresco.dev/v1alpha1",
+            "kind": "Repository",
+            "spec": {
+                "clusters": [{"name": "prod", "gateway": {"name": "public", "namespace": "gateway"}}],
+                "namespaces": {"fraud": {"storage": ["s3://models/fraud/"], "hostnames": ["models.example.com"]}},
+            },
+        }
+    ],
+    "inferenceserver": [
+        {
+            "apiVersion": "serving.fresco.dev/v1alpha1",
+            "kind": "InferenceServer",
+            "metadata": {"name": "gpu-a", "namespace": "fraud"},
+            "spec": {
+                "backend": {"type": "triton", "version": "24.10"},
+                "replicas": 4,
+                "canary": {"replicas": 1},
+                "resources": {"cpu": "4", "memory": "16Gi", "gpu": {"count": 1, "memory": "24Gi"}},
+            },
+        }
+    ],
+    "deployment": [
+        {
+            "apiVersion": "serving.fresco.dev/v1alpha1",
+            "kind": "Deployment",
+            "metadata": {"name": "scorer", "namespace": "fraud"},
+            "spec": {
+                "server": "gpu-a",
+                "model": {
+                    "revision": "2026-11-20",
+                    "uri": "s3://models/fraud/scorer/2026-11-20",
+                    "digest": "sha256:" + "9f" * 32,
+                },
+                "rollout": {"steps": [{"weight": 10, "soak": "5m"}, {"weight": 50, "soak": "10m"}]},
+            },
+        }
+    ],
+}
+
+
+def schema(name: str) -> dict[str, Any]:
+    """The JSON Schema of the contract called `name`, with dialect and identifier."""
+    body = msgspec.json.schema(TYPES[name])
+    root = body["$defs"].pop(body.pop("$ref").rpartition("/")[2])
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": f"https://fresco.dev/schemas/v1alpha1/{name}.schema.json",
+        **root,
+        **({"examples": EXAMPLES[name]} if name in EXAMPLES else {}),
+        "$defs": {key: body["$defs"][key] for key in sorted(body["$defs"])},
+    }
+
+
+def text(name: str) -> str:
+    """The schema file's content."""
+    return json.dumps(schema(name), indent=2, ensure_ascii=False) + "\n"
+
+
+def main() -> int:
+    """Writes the files, or with `--check` names those that differ and returns 1."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="write nothing, fail if a file differs")
+    check = parser.parse_args().check
+    folder = Path(__file__).parent
+    stale = [name for name in TYPES if not _is_current(folder, name)]
+    if not check:
+        for name in stale:
+            (folder / f"{name}.schema.json").write_text(text(name), "utf-8")
+    for name in stale:
+        sys.stdout.write(f"{name}.schema.json {'is stale' if check else 'written'}\n")
+    return 1 if check and stale else 0
+
+
+def _is_current(folder: Path, name: str) -> bool:
+    path = folder / f"{name}.schema.json"
+    return path.is_file() and path.read_text("utf-8") == text(name)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
