@@ -1,0 +1,97 @@
+"""Who may have what only one can have: served names, routes, memory. What a Deployment has already it keeps. Pure."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from render.capacity import available, misfits
+from render.objects.suffixes import SUFFIXES
+from schemas.resources import Resources
+from schemas.status import DeploymentStatus, ModelRevision, TrafficPolicy
+
+ANY_HOSTNAME = "*"
+
+
+@dataclass(frozen=True, slots=True)
+class ServedName:
+    """A name on a server, `server` being `namespace/name`."""
+
+    server: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"the served name {self.name!r} on {self.server}"
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """What a route matches: no two may match the same."""
+
+    hostname: str
+    path: str
+    headers: tuple[tuple[str, str], ...]
+
+    def __str__(self) -> str:
+        headers = f" with {', '.join(f'{name}: {value}' for name, value in self.headers)}" if self.headers else ""
+        return f"the route {self.hostname}{self.path}{headers}"
+
+
+Claim = ServedName | Match
+
+
+@dataclass(slots=True)
+class Owners:
+    """Who has what, by the key of the Deployment."""
+
+    by_claim: dict[Claim, str] = field(default_factory=dict)
+
+    def conflict(self, key: str, claims: Iterable[Claim]) -> tuple[Claim, str] | None:
+        """The first of `claims` that another than `key` has, and who that is."""
+        for claim in claims:
+            owner = self.by_claim.get(claim, key)
+            if owner != key:
+                return claim, owner
+        return None
+
+    def take(self, key: str, claims: Iterable[Claim]) -> None:
+        """Gives `key` what of `claims` nobody has."""
+        for claim in claims:
+            self.by_claim.setdefault(claim, key)
+
+
+def incumbents(deployments: Mapping[str, DeploymentStatus]) -> Owners:
+    """Who has what by what was accepted last; what is being deleted still has it."""
+    owners = Owners()
+    for key in sorted(deployments):
+        owners.take(key, _held(deployments[key]))
+    return owners
+
+
+def claims(namespace: str, model: ModelRevision, traffic: TrafficPolicy) -> Iterator[Claim]:
+    """What a Deployment needs for itself alone."""
+    yield ServedName(f"{namespace}/{model.server}", model.name)
+    yield from matches(traffic)
+
+
+def matches(traffic: TrafficPolicy) -> Iterator[Match]:
+    """Everything that a Deployment's route matches."""
+    headers = tuple(sorted((one.name.lower(), one.value) for one in traffic.headers))
+    for hostname in traffic.hostnames or (ANY_HOSTNAME,):
+        for suffix in SUFFIXES:
+            yield Match(hostname, traffic.path + suffix, headers)
+
+
+def without_room(models: Sequence[tuple[str, int | None]], resources: Resources) -> dict[str, tuple[int, int]]:
+    """Of the Deployments of a server, in the order of their right to it, those that its memory has no room for: the
+    bytes needed and there."""
+    room = available(resources)
+    if room is None:
+        return {}
+    return {key: (need, int(room)) for key, need in misfits(dict(models), room).items()}
+
+
+def _held(status: DeploymentStatus) -> Iterator[Claim]:
+    for revision in (status.current, status.candidate):
+        if revision is not None:
+            yield ServedName(f"{status.metadata.namespace}/{revision.server}", revision.name)
+    if status.traffic is not None and (status.current is not None or status.candidate is not None):
+        yield from matches(status.traffic)

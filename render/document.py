@@ -1,0 +1,99 @@
+"""What was read from files: documents as plain values, and where in the file each value stands. Pure values.
+
+`render.load` makes them.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from schemas.status import Finding
+
+REPOSITORY_FILE = "fresco.yaml"
+
+Path = tuple[str | int, ...]
+
+
+class Position(NamedTuple):
+    """A place in a file, counted from 1."""
+
+    line: int
+    column: int
+
+
+class Place(NamedTuple):
+    """Where a value stands: its key (for an item of a list, the item) and itself.
+
+    `span`: characters of a scalar in the text of the file, a mark for its byte order not counted; for a collection its
+    beginning alone. `is_flow`: written in braces or brackets.
+    """
+
+    key: Position
+    value: Position
+    span: tuple[int, int]
+    is_flow: bool
+
+
+class Places:
+    """Where the values of one document stand."""
+
+    def __init__(self, places: Mapping[Path, Place]) -> None:
+        self._places = places
+
+    def at(self, path: Sequence[str | int]) -> Place:
+        """The place of the value at `path`, or of the nearest one above it that exists."""
+        wanted = tuple(path)
+        while wanted not in self._places:
+            wanted = wanted[:-1]
+        return self._places[wanted]
+
+    def exactly(self, path: Sequence[str | int]) -> Place | None:
+        """The place of the value at `path`; None when there is none, or when it came by an alias."""
+        return self._places.get(tuple(path))
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One YAML document that claims Fresco's apiVersion. `line`: where it starts. `value`: plain values only.
+
+    `has_line_ends`: some text in it ends with a line end, which a pattern's `$` would let through.
+    `places`: reads the file again to tell where its values stand, because few documents are asked.
+    """
+
+    file: str
+    index: int
+    line: int
+    value: dict[str, Any]
+    has_line_ends: bool
+    places: Callable[[], Places] = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedFile:
+    """One file. Findings mean that it could not be read, and then it has no documents."""
+
+    documents: tuple[Document, ...] = ()
+    findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """All files of a tree. `files`: by path, those that have documents or findings."""
+
+    files: Mapping[str, LoadedFile]
+
+    @property
+    def documents(self) -> list[Document]:
+        """All documents, in the order of their files."""
+        return [document for file in self.files.values() for document in file.documents]
+
+    @property
+    def unreadable(self) -> list[str]:
+        """The paths of all files that could not be read."""
+        return [path for path, file in self.files.items() if file.findings]
+
+
+def within(path: str, folder: str) -> bool:
+    """Whether a file lies in `folder`, a cluster's `path`: `.` is everything."""
+    parts = [part for part in folder.split("/") if part not in ("", ".")]
+    return path.split("/")[: len(parts)] == parts

@@ -1,0 +1,312 @@
+"""Files to plain values with positions: the only reading of YAML. Pure, but for `load`, which reads what it is handed.
+
+How plain scalars are read: `true` and `false` in the three spellings of YAML 1.2's core schema, `null`, `~` and nothing
+as null, decimal integers and fractions as numbers. Everything that YAML 1.1, YAML 1.2 and people read differently stays
+the text it is: `no`, `on`, dates, `1:30`, `014`, `0x1F`, `1_000`, `.inf`, so that no value changes its meaning unseen;
+where a number was meant, the schema then says what it found.
+
+A file is read only if it claims Fresco's apiVersion. What is wrong with it becomes a finding, and none of it is used.
+"""
+
+import math
+import re
+from collections.abc import Iterable
+from functools import partial
+from typing import Any
+
+from yaml import MarkedYAMLError, YAMLError
+from yaml._yaml import CParser
+from yaml.events import (
+    AliasEvent,
+    DocumentStartEvent,
+    Event,
+    MappingEndEvent,
+    MappingStartEvent,
+    NodeEvent,
+    ScalarEvent,
+    SequenceEndEvent,
+    SequenceStartEvent,
+    StreamEndEvent,
+)
+from yaml.reader import ReaderError
+
+from render.document import Document, Path, Place, Places, Position
+from render.document import Loaded as Loaded
+from render.document import LoadedFile as LoadedFile
+from render.files import Files
+from render.rules import Rule
+from schemas.status import Finding
+
+MAX_BYTES = 4 << 20  # of one file
+MAX_DEPTH = 64
+MAX_ALIASED = 1000  # values that aliases add to one document
+
+_SUFFIXES = (".yaml", ".yml")
+_GROUP = "serving.fresco.dev/"
+_CLAIM = b"serving.fresco.dev/v"  # labels of that group name no version
+
+_TRUE = frozenset(("true", "True", "TRUE"))
+_FALSE = frozenset(("false", "False", "FALSE"))
+_NULL = frozenset(("", "~", "null", "Null", "NULL"))
+_INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})")
+_FRACTION = re.compile(r"[-+]?(\.[0-9]{1,100}|(0|[1-9][0-9]{0,99})(\.[0-9]{0,100})?)([eE][-+]?[0-9]{1,3})?")
+_NUMERIC = frozenset("0123456789+-.")
+_COLLECTION_TAGS = {
+    MappingStartEvent: ("!", "tag:yaml.org,2002:map"),
+    SequenceStartEvent: ("!", "tag:yaml.org,2002:seq"),
+}
+
+
+def load(files: Files) -> Loaded:
+    """Reads every YAML file of `files`."""
+    read = {path: load_file(path, files.read(path)) for path in files.paths() if is_yaml(path)}
+    return Loaded({path: file for path, file in read.items() if file.documents or file.findings})
+
+
+def is_yaml(path: str) -> bool:
+    """Whether a file's name says that it is YAML."""
+    return path.endswith(_SUFFIXES)
+
+
+def load_file(path: str, content: bytes) -> LoadedFile:
+    """Reads one file. Equal arguments give equal results, so they may be remembered by blob id."""
+    if _CLAIM not in content.replace(b"\0", b""):  # UTF-16 has NULs between its letters
+        return LoadedFile()
+    try:
+        return LoadedFile(documents=_documents(path, content, _decode(content)))
+    except _Unreadable as problem:
+        return LoadedFile(findings=(problem.finding(path),))
+
+
+class _Unreadable(Exception):
+    """The file cannot be used."""
+
+    def __init__(self, message: str, at: Position, *, rule: Rule = Rule.UNREADABLE, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.at, self.rule, self.hint = at, rule, hint
+
+    def finding(self, file: str) -> Finding:
+        return Finding(
+            file=file,
+            line=self.at.line,
+            column=self.at.column,
+            rule=self.rule,
+            message=str(self),
+            hint=self.hint,
+        )
+
+
+def _decode(content: bytes) -> str:
+    if len(content) > MAX_BYTES:
+        raise _Unreadable(f"expected at most {MAX_BYTES} bytes in a file, got {len(content)}", Position(1, 1))
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        before = content[: error.start].decode("utf-8", "replace")
+        raise _Unreadable(f"expected UTF-8, got the byte 0x{content[error.start]:02x}", _end_of(before)) from error
+
+
+def _end_of(text: str) -> Position:
+    lines = text.split("\n")
+    return Position(len(lines), len(lines[-1]) + 1)
+
+
+def _documents(path: str, content: bytes, text: str) -> tuple[Document, ...]:
+    found = []
+    with _Reader(text) as reader:
+        for index, (start, value) in enumerate(reader.documents()):
+            if isinstance(value, dict) and str(value.get("apiVersion", "")).startswith(_GROUP):
+                places = partial(_places, content, index)
+                found.append(Document(path, index, start.line, value, reader.has_line_ends, places))
+    return tuple(found)
+
+
+def read_by_another(content: bytes) -> list[Any]:
+    """The documents of `content` as another program reads YAML 1.2: values with its types, for comparing two texts.
+
+    Raises ValueError where it cannot read them. Slow: for a file that is being edited.
+    """
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError as Unread
+
+    try:
+        return list(YAML(typ="safe", pure=True).load_all(content.decode("utf-8-sig")))
+    except Unread as error:
+        raise ValueError(str(error)) from error
+
+
+def _places(content: bytes, index: int) -> Places:
+    places: dict[Path, Place] = {}
+    with _Reader(content.decode("utf-8-sig"), places) as reader:
+        for number, _ in enumerate(reader.documents()):
+            if number == index:
+                break
+            places.clear()
+    return Places(places)
+
+
+class _Reader:
+    """Turns the parser's events into plain values. With `places` it notes down where each value stands.
+
+    It builds from events, not with PyYAML's composer, whose recursion in C ends the process on deep nesting.
+    """
+
+    def __init__(self, text: str, places: dict[Path, Place] | None = None) -> None:
+        self._text = text
+        self._places = places
+        self._parser: CParser | None = None
+        self._anchors: dict[str, tuple[Any, int]] = {}
+        self._aliased = 0
+        self._count = 0
+        self.has_line_ends = False
+
+    def __enter__(self) -> "_Reader":
+        try:
+            self._parser = CParser(self._text)
+        except ReaderError as error:
+            raise _from_yaml(error, self._text) from error
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._parser is not None:
+            self._parser.dispose()
+
+    def documents(self) -> Iterable[tuple[Position, Any]]:
+        """The position and value of each document."""
+        while not isinstance(event := self._next(), StreamEndEvent):
+            if isinstance(event, DocumentStartEvent):
+                self._anchors, self._aliased, self.has_line_ends = {}, 0, False
+                first = self._next()
+                yield _position(first), self._value(first, (), None)
+
+    def _next(self) -> Event:
+        assert self._parser is not None
+        try:
+            event = self._parser.get_event()
+        except YAMLError as error:
+            raise _from_yaml(error, self._text) from error
+        assert event is not None  # nobody asks on after the end of the stream
+        return event
+
+    def _value(self, event: Event, path: Path, key: Position | None) -> Any:
+        if self._places is not None:
+            at = _position(event)
+            self._places[path] = Place(key or at, at, _span(event), bool(getattr(event, "flow_style", False)))
+        if isinstance(event, ScalarEvent):
+            return self._anchored(event, self._scalar(event), 1)
+        if isinstance(event, AliasEvent):
+            return self._alias(event)
+        return self._collection(event, path)
+
+    def _collection(self, event: Event, path: Path) -> Any:
+        at = _position(event)
+        if len(path) >= MAX_DEPTH:
+            raise _Unreadable(f"expected at most {MAX_DEPTH} levels", at, rule=Rule.YAML_FEATURE)
+        assert isinstance(event, MappingStartEvent | SequenceStartEvent)
+        if event.tag is not None and event.tag not in _COLLECTION_TAGS[type(event)]:
+            raise _own_tag(event.tag, at)
+        before = self._count
+        value = self._mapping(path) if isinstance(event, MappingStartEvent) else self._sequence(path)
+        return self._anchored(event, value, self._count - before)
+
+    def _mapping(self, path: Path) -> dict[str, Any]:
+        values: dict[str, Any] = {}
+        while not isinstance(event := self._next(), MappingEndEvent):
+            key, at = self._key(event), _position(event)
+            if key in values:
+                raise _Unreadable(f"the key {key!r} comes twice", at, rule=Rule.DUPLICATE_KEY)
+            values[key] = self._value(self._next(), (*path, key), at)
+        return values
+
+    def _sequence(self, path: Path) -> list[Any]:
+        values: list[Any] = []
+        while not isinstance(event := self._next(), SequenceEndEvent):
+            values.append(self._value(event, (*path, len(values)), None))
+        return values
+
+    def _key(self, event: Event) -> str:
+        at = _position(event)
+        if not isinstance(event, ScalarEvent):
+            raise _Unreadable("expected a plain key, got a collection or an alias", at, rule=Rule.YAML_FEATURE)
+        if event.value == "<<" and event.implicit[0]:
+            raise _Unreadable(
+                "merge keys (<<) are not part of YAML 1.2", at, rule=Rule.YAML_FEATURE, hint="write the fields out"
+            )
+        key = self._anchored(event, self._scalar(event), 1)
+        if not isinstance(key, str):
+            raise _Unreadable(
+                f"expected text as key, got {event.value or 'nothing'}",
+                at,
+                rule=Rule.YAML_FEATURE,
+                hint="put it in quotes",
+            )
+        return key
+
+    def _scalar(self, event: ScalarEvent) -> Any:
+        self._count += 1
+        if event.implicit[0]:
+            return plain(event.value)
+        if not event.implicit[1] and event.tag not in ("!", "tag:yaml.org,2002:str"):
+            raise _own_tag(event.tag, _position(event))
+        if event.value.endswith("\n"):
+            self.has_line_ends = True
+        return event.value
+
+    def _anchored(self, event: NodeEvent, value: Any, size: int) -> Any:
+        if event.anchor is not None:
+            self._anchors[event.anchor] = (value, size)
+        return value
+
+    def _alias(self, event: AliasEvent) -> Any:
+        at = _position(event)
+        if event.anchor not in self._anchors:
+            raise _Unreadable(f"the alias *{event.anchor} has no anchor before it", at)
+        value, size = self._anchors[event.anchor]
+        self._aliased += size
+        self._count += size
+        if self._aliased > MAX_ALIASED:
+            raise _Unreadable(f"expected aliases to add at most {MAX_ALIASED} values", at, rule=Rule.YAML_FEATURE)
+        return value
+
+
+def plain(text: str) -> Any:
+    """The value of a plain scalar: None, a bool, an int, a float, or `text` itself."""
+    if not text or text[0] in _NUMERIC:
+        return _number(text) if text else None
+    if text in _TRUE or text in _FALSE:
+        return text in _TRUE
+    return None if text in _NULL else text
+
+
+def _number(text: str) -> int | float | str:
+    if _INTEGER.fullmatch(text):
+        return int(text)
+    if text.lstrip("+-").isdigit() or not _FRACTION.fullmatch(text):
+        return text
+    return float(text) if math.isfinite(float(text)) else text
+
+
+def _position(event: Event) -> Position:
+    mark = event.start_mark
+    return Position(mark.line + 1, mark.column + 1) if mark is not None else Position(1, 1)
+
+
+def _span(event: Event) -> tuple[int, int]:
+    start, end = event.start_mark, event.end_mark
+    return (start.index, end.index) if start is not None and end is not None else (0, 0)
+
+
+def _own_tag(tag: str | None, at: Position) -> _Unreadable:
+    return _Unreadable(
+        f"expected plain values, got the tag {tag}", at, rule=Rule.YAML_FEATURE, hint="leave the tag out"
+    )
+
+
+def _from_yaml(error: YAMLError, text: str) -> _Unreadable:
+    if isinstance(error, MarkedYAMLError):
+        mark = error.problem_mark or error.context_mark
+        at = Position(mark.line + 1, mark.column + 1) if mark is not None else Position(1, 1)
+        return _Unreadable(f"expected YAML: {' '.join(part for part in (error.context, error.problem) if part)}", at)
+    if isinstance(error, ReaderError):
+        return _Unreadable(f"expected YAML: {error.reason}", _end_of(text[: error.position]))
+    return _Unreadable(f"expected YAML: {error}", Position(1, 1))

@@ -1,0 +1,322 @@
+"""From what humans wrote to what is accepted: specs in normal form, with every default resolved. Pure.
+
+A resource that cannot be accepted, or whose absence cannot be trusted, keeps what was accepted last.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+import msgspec
+
+from render import absences, claims, resolve, settings, validate
+from render.document import REPOSITORY_FILE, Document, Loaded, within
+from render.errors import InvalidRepository
+from render.resource import DEPLOYMENT, REPOSITORY, SERVER, Resource, identify
+from render.rules import Rule
+from render.settings import Settings
+from render.validate import Host
+from schemas.resources import Deployment, InferenceServer
+from schemas.status import (
+    Finding,
+    ModelRevision,
+    Replicas,
+    RepositoryStatus,
+    RolloutPolicy,
+    ServerStage,
+    ServerStatus,
+    ServerTemplate,
+    SliceName,
+    TrafficPolicy,
+    Tree,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class WantedDeployment:
+    """An accepted Deployment. `findings`: warnings. `source`: `file:line` on the humans' branch."""
+
+    model: ModelRevision
+    rollout: RolloutPolicy
+    traffic: TrafficPolicy
+    findings: tuple[Finding, ...]
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class WantedServer:
+    """An accepted InferenceServer. `replicas`: by slice. `quorum`: percent of live pods."""
+
+    template: ServerTemplate
+    replicas: dict[SliceName, Replicas]
+    quorum: int
+    findings: tuple[Finding, ...]
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """The last accepted state goes on; `findings` say why."""
+
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What the humans' branch asks of one cluster. Keys are `namespace/name`; a key that is absent is deleted."""
+
+    repository: RepositoryStatus
+    servers: dict[str, WantedServer | Kept]
+    deployments: dict[str, WantedDeployment | Kept]
+
+
+def accept(loaded: Loaded, cluster: str, previous: Tree | None) -> Wanted:
+    """What `loaded` asks of `cluster`, whose status is `previous` (None when it has none yet).
+
+    Raises InvalidRepository when `fresco.yaml` is missing or broken and there is no previous state to keep.
+    """
+    found = settings.find(loaded, cluster)
+    if isinstance(found, Settings):
+        return _Acceptance(loaded, found, previous).result()
+    if previous is None:
+        raise InvalidRepository("; ".join(f"{one.file}:{one.line}:{one.column}: {one.message}" for one in found))
+    return _frozen(previous, found)
+
+
+def relevant(previous: Tree | None) -> object:
+    """What of a status the acceptance of the same files depends on: while this stays equal, so does what `accept` says.
+
+    After a commit of one's own, compare it instead of accepting anew: most commits are progress and change nothing.
+    """
+    if previous is None:
+        return None
+    servers = {
+        key: (one.stage is ServerStage.DELETE, one.current, one.candidate, one.slices)
+        for key, one in previous.servers.items()
+    }
+    deployments = {
+        key: (absences.is_leaving(one), _place(one.current), _place(one.candidate), one.traffic)
+        for key, one in previous.deployments.items()
+    }
+    return servers, deployments
+
+
+def _place(revision: ModelRevision | None) -> tuple[str, str] | None:
+    return (revision.server, revision.name) if revision is not None else None
+
+
+def _frozen(previous: Tree, findings: tuple[Finding, ...]) -> Wanted:
+    return Wanted(
+        repository=msgspec.structs.replace(previous.repository, frozen=True, findings=findings),
+        servers={key: Kept(status.findings) for key, status in previous.servers.items()},
+        deployments={key: Kept(status.findings) for key, status in previous.deployments.items()},
+    )
+
+
+class _Acceptance:
+    """One pass over everything that concerns one cluster."""
+
+    def __init__(self, loaded: Loaded, found: Settings, previous: Tree | None) -> None:
+        self._settings = found
+        self._previous = previous
+        self._unread: list[Finding] = []
+        self._loose: list[Finding] = []
+        self._servers: dict[str, WantedServer | Kept] = {}
+        self._deployments: dict[str, WantedDeployment | Kept] = {}
+        self._resources: dict[str, dict[str, list[Resource]]] = {SERVER: {}, DEPLOYMENT: {}}
+        self._sort_out(loaded)
+
+    def result(self) -> Wanted:
+        """Servers first, then what is served on them, then what each needs for itself, then what is missing."""
+        for key, resources in self._resources[SERVER].items():
+            self._servers[key] = self._server(key, resources)
+        for key, resources in self._resources[DEPLOYMENT].items():
+            self._deployments[key] = self._deployment(key, resources)
+        self._share()
+        self._give_room()
+        held = self._absent()
+        return Wanted(
+            repository=resolve.repository_status(
+                self._settings.cluster, held_deletions=held, findings=_in_order([*self._unread, *self._loose])
+            ),
+            servers={key: self._servers[key] for key in sorted(self._servers)},
+            deployments={key: self._deployments[key] for key in sorted(self._deployments)},
+        )
+
+    # ---- what there is
+
+    def _sort_out(self, loaded: Loaded) -> None:
+        for path, file in loaded.files.items():
+            if within(path, self._settings.cluster.path):
+                self._unread.extend(file.findings)
+                for document in file.documents:
+                    self._sort_in(document)
+
+    def _sort_in(self, document: Document) -> None:
+        resource = identify(document)
+        if isinstance(resource, Finding):
+            self._unread.append(resource)
+        elif resource.kind != REPOSITORY:
+            self._resources[resource.kind].setdefault(resource.key, []).append(resource)
+        elif document.file != REPOSITORY_FILE:
+            message = "a Repository is read from fresco.yaml at the top alone"
+            self._loose.append(resource.finding(Rule.EXTRA_REPOSITORY, ("kind",), message))
+
+    # ---- servers
+
+    def _server(self, key: str, resources: list[Resource]) -> WantedServer | Kept:
+        resource, *others = resources
+        spec = resource.spec
+        if others:
+            return Kept(_duplicates(resources))
+        if not isinstance(spec, InferenceServer):
+            return Kept(resource.findings)
+        findings = [
+            *validate.server(resource, spec, self._settings.scope(spec.metadata.namespace)),
+            *self._clash(resource, key),
+        ]
+        if _has_errors(findings):
+            return Kept(_in_order(findings))
+        return WantedServer(
+            template=resolve.server_template(spec, self._settings.spec.images),
+            replicas=resolve.replicas(spec),
+            quorum=spec.spec.quorum,
+            findings=_in_order(findings),
+            source=resource.source,
+        )
+
+    def _clash(self, resource: Resource, key: str) -> list[Finding]:
+        for ending in ("-main", "-canary"):
+            other = key.removesuffix(ending)
+            if other != key and other in self._resources[SERVER]:
+                message = f"{key!r} is what the Service of a slice of {other!r} is called"
+                return [resource.finding(Rule.DUPLICATE_RESOURCE, ("metadata", "name"), message)]
+        return []
+
+    # ---- Deployments
+
+    def _deployment(self, key: str, resources: list[Resource]) -> WantedDeployment | Kept:
+        resource, *others = resources
+        spec = resource.spec
+        if others:
+            return Kept(_duplicates(resources))
+        if not isinstance(spec, Deployment):
+            return Kept(resource.findings)
+        namespace = spec.metadata.namespace
+        findings = validate.deployment(resource, spec, self._settings.scope(namespace))
+        rollout = resolve.rollout_policy(spec.spec.rollout, self._settings.spec.rollout)
+        host = self._host(f"{namespace}/{spec.spec.server}")
+        if host is None:
+            return Kept(_in_order([*findings, self._no_server(resource, spec)]))
+        findings.extend(validate.on_host(resource, spec, host, rollout))
+        digest = spec.spec.model.digest
+        if digest is None or _has_errors(findings):
+            return Kept(_in_order(findings))
+        return WantedDeployment(
+            model=resolve.model_revision(spec, host.template.backend, digest),
+            rollout=rollout,
+            traffic=resolve.traffic_policy(spec),
+            findings=_in_order(findings),
+            source=resource.source,
+        )
+
+    def _host(self, key: str) -> Host | None:
+        server = self._servers.get(key)
+        if isinstance(server, WantedServer):
+            return Host(server.template, server.replicas)
+        before = self._previous.servers.get(key) if self._previous is not None else None
+        return _host_before(before) if server is not None and before is not None else None
+
+    def _no_server(self, resource: Resource, spec: Deployment) -> Finding:
+        wanted = f"{spec.metadata.namespace}/{spec.spec.server}"
+        close = get_close_matches(wanted, self._servers, 1)
+        message = f"there is no InferenceServer {wanted}"
+        if wanted in self._servers:
+            message = f"the InferenceServer {wanted} has findings of its own and was never accepted"
+        hint = f"did you mean {close[0].split('/')[1]}?" if close and close[0] != wanted else None
+        return resource.finding(Rule.UNKNOWN_SERVER, ("spec", "server"), message, hint=hint)
+
+    # ---- what only one can have
+
+    def _share(self) -> None:
+        owners = claims.incumbents(self._previous.deployments if self._previous is not None else {})
+        for key, wanted in sorted(self._deployments.items()):
+            if isinstance(wanted, WantedDeployment):
+                needs = list(claims.claims(key.split("/")[0], wanted.model, wanted.traffic))
+                conflict = owners.conflict(key, needs)
+                if conflict is None:
+                    owners.take(key, needs)
+                else:
+                    self._refuse(key, self._conflict(key, *conflict))
+
+    def _conflict(self, key: str, claim: claims.Claim, owner: str) -> Finding:
+        resource = self._resources[DEPLOYMENT][key][0]
+        message = f"{claim} belongs to the Deployment {owner} already"
+        if isinstance(claim, claims.ServedName):
+            return resource.finding(Rule.DUPLICATE_MODEL, ("spec", "model", "name"), message)
+        return resource.finding(Rule.DUPLICATE_ROUTE, ("spec", "traffic", "path"), message)
+
+    def _give_room(self) -> None:
+        by_server: dict[str, list[tuple[str, int | None]]] = {}
+        for key in sorted(self._deployments, key=lambda key: (not self._is_served(key), key)):
+            wanted = self._deployments[key]
+            if isinstance(wanted, WantedDeployment):
+                server = f"{key.split('/')[0]}/{wanted.model.server}"
+                by_server.setdefault(server, []).append((key, wanted.model.memory))
+        for server, models in by_server.items():
+            host = self._host(server)
+            lacking = claims.without_room(models, host.template.resources) if host is not None else {}
+            for key, (need, room) in lacking.items():
+                resource = self._resources[DEPLOYMENT][key][0]
+                message = (
+                    f"with it the models of {server}, the largest twice, need {_gib(need)}, a pod has {_gib(room)}"
+                )
+                self._refuse(key, resource.finding(Rule.MEMORY_TOO_SMALL, ("spec", "model", "memory"), message))
+
+    def _is_served(self, key: str) -> bool:
+        before = self._previous.deployments.get(key) if self._previous is not None else None
+        return before is not None and before.current is not None
+
+    def _refuse(self, key: str, finding: Finding) -> None:
+        self._deployments[key] = Kept(_in_order([*self._deployments[key].findings, finding]))
+
+    # ---- what is missing
+
+    def _absent(self) -> tuple[str, ...]:
+        present = [f"{SERVER} {key}" for key in self._servers] + [f"{DEPLOYMENT} {key}" for key in self._deployments]
+        judged = absences.judge(self._previous, present, self._unread, self._settings.spec.guards)
+        for name, finding in judged.kept.items():
+            kind, key = name.split(" ")
+            if kind == SERVER:
+                self._servers[key] = Kept((finding,))
+            else:
+                self._deployments[key] = Kept((finding,))
+        return judged.held
+
+
+def _host_before(status: ServerStatus) -> Host | None:
+    template = status.current or status.candidate
+    if template is None or "main" not in status.slices:
+        return None
+    return Host(template, {name: one.replicas for name, one in status.slices.items()})
+
+
+def _duplicates(resources: list[Resource]) -> tuple[Finding, ...]:
+    findings = []
+    for resource in resources:
+        others = " and ".join(one.source for one in resources if one is not resource)
+        message = f"{resource.kind} {resource.key} is defined in {others} too"
+        findings.append(resource.finding(Rule.DUPLICATE_RESOURCE, ("metadata", "name"), message))
+    return _in_order(findings)
+
+
+def _gib(count: int) -> str:
+    return f"{count / 2**30:.2f} GiB"
+
+
+def _has_errors(findings: Iterable[Finding]) -> bool:
+    return any(finding.severity == "error" for finding in findings)
+
+
+def _in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    return tuple(sorted(findings, key=lambda one: (one.file, one.line, one.column, one.rule, one.message)))

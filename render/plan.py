@@ -1,0 +1,166 @@
+"""Which file holds which object: the whole rendered tree, or what of it differs between two statuses. Pure.
+
+The unit of work is a server's directory, a route, a status file or a page: one changed Deployment renders anew what is
+made from it, and nothing else.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from render import objects, status_page, tree
+from render.emit import emit
+from render.objects.base import Fleet
+from schemas.status import DeploymentStatus, RepositoryStatus, ServerStatus, Tree
+
+MANIFESTS = "manifests"
+FOLDERS = (MANIFESTS, tree.FOLDER)  # what belongs to the agent on its branch, besides the page
+
+Files = dict[str, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """A status tree with its Deployments by server."""
+
+    tree: Tree
+    by_server: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def fleet(self, key: str) -> Fleet | None:
+        """All that the server `key` is rendered from."""
+        server = self.tree.servers.get(key)
+        if server is None:
+            return None
+        deployments = self.tree.deployments
+        return Fleet(self.tree.repository, server, tuple(deployments[one] for one in self.by_server.get(key, ())))
+
+    def home(self, key: str) -> ServerStatus | None:
+        """The server of the Deployment `key`."""
+        status = self.tree.deployments.get(key)
+        return self.tree.servers.get(_server(key, status)) if status is not None else None
+
+
+def index(status: Tree) -> Index:
+    """Sorts the Deployments of `status` to their servers."""
+    by_server: dict[str, list[str]] = defaultdict(list)
+    for key, deployment in sorted(status.deployments.items()):
+        by_server[_server(key, deployment)].append(key)
+    return Index(status, {key: tuple(keys) for key, keys in by_server.items()})
+
+
+def manifests(status: Tree) -> Files:
+    """All manifests of `status`, by path. Raises as `objects.server_objects` does."""
+    indexed = index(status)
+    files: Files = {}
+    for key in sorted(status.servers):
+        files |= _server_files(key, indexed.fleet(key))
+    for key in sorted(status.deployments):
+        files |= _route_files(key, indexed)
+    return files
+
+
+def files(status: Tree) -> Files:
+    """The whole content of a cluster's branch: status, manifests and pages."""
+    return {**_status_files(status), **manifests(status), **_pages(status, _namespaces(status))}
+
+
+def changes(before: Tree | None, after: Tree) -> dict[str, bytes | None]:
+    """What differs on a cluster's branch between two statuses: content by path, None for a file that goes."""
+    if before is None:
+        return dict(files(after))
+    old, new = index(before), index(after)
+    changed: dict[str, bytes | None] = {}
+    for key in sorted(before.servers.keys() | after.servers.keys()):
+        one, other = old.fleet(key), new.fleet(key)
+        if _server_input(one) != _server_input(other):
+            changed |= _difference(_server_files(key, one), _server_files(key, other))
+    for key in sorted(before.deployments.keys() | after.deployments.keys()):
+        if _route_input(old, key) != _route_input(new, key):
+            changed |= _difference(_route_files(key, old), _route_files(key, new))
+    changed |= _difference(*_changed_status(before, after))
+    changed |= _difference(*_changed_pages(before, after))
+    return changed
+
+
+# ---- manifests
+
+
+def _server(key: str, status: DeploymentStatus) -> str:
+    revision = status.current or status.candidate
+    return f"{key.split('/')[0]}/{revision.server}" if revision is not None else ""
+
+
+def _server_files(key: str, fleet: Fleet | None) -> Files:
+    if fleet is None:
+        return {}
+    namespace, _, name = key.partition("/")
+    made = objects.server_objects(fleet)
+    return {f"{MANIFESTS}/{namespace}/servers/{name}/{file}.yaml": emit(one) for file, one in made.items()}
+
+
+def _route_files(key: str, indexed: Index) -> Files:
+    server, status = indexed.home(key), indexed.tree.deployments.get(key)
+    if server is None or status is None:
+        return {}
+    made = objects.route_object(Fleet(indexed.tree.repository, server), status)
+    namespace, _, name = key.partition("/")
+    return {f"{MANIFESTS}/{namespace}/routes/{name}.yaml": emit(made)} if made is not None else {}
+
+
+def _server_input(fleet: Fleet | None) -> object:
+    if fleet is None:
+        return None
+    server = (fleet.server.current, fleet.server.candidate, fleet.server.slices)
+    return server, [(one.current, one.candidate, one.slices, one.route is None) for one in fleet.deployments]
+
+
+def _route_input(indexed: Index, key: str) -> object:
+    status, server = indexed.tree.deployments.get(key), indexed.home(key)
+    if status is None or server is None:
+        return None
+    return indexed.tree.repository.gateway, status.route, status.traffic, status.current, status.candidate
+
+
+# ---- status and pages
+
+
+def _status_files(status: Tree, only: Iterable[str] | None = None) -> Files:
+    statuses: dict[str, RepositoryStatus | ServerStatus | DeploymentStatus] = {
+        tree.REPOSITORY_PATH: status.repository,
+        **{tree.server_path(key): one for key, one in sorted(status.servers.items())},
+        **{tree.deployment_path(key): one for key, one in sorted(status.deployments.items())},
+    }
+    wanted = statuses if only is None else [path for path in only if path in statuses]
+    return {path: emit(tree.builtins(statuses[path])) for path in wanted}
+
+
+def _changed_status(before: Tree, after: Tree) -> tuple[Files, Files]:
+    paths = [tree.REPOSITORY_PATH] if before.repository != after.repository else []
+    paths += [tree.server_path(key) for key in _differing(before.servers, after.servers)]
+    paths += [tree.deployment_path(key) for key in _differing(before.deployments, after.deployments)]
+    return _status_files(before, paths), _status_files(after, paths)
+
+
+def _pages(status: Tree, namespaces: Iterable[str]) -> Files:
+    pages = {status_page.path(one): status_page.namespace(status, one).encode() for one in namespaces}
+    return {status_page.INDEX: status_page.index(status).encode(), **pages}
+
+
+def _changed_pages(before: Tree, after: Tree) -> tuple[Files, Files]:
+    keys = [*_differing(before.servers, after.servers), *_differing(before.deployments, after.deployments)]
+    changed = {key.split("/")[0] for key in keys}
+    old = _pages(before, sorted(changed & _namespaces(before)))
+    return old, _pages(after, sorted(changed & _namespaces(after)))
+
+
+def _namespaces(status: Tree) -> set[str]:
+    return {key.split("/")[0] for key in (*status.servers, *status.deployments)}
+
+
+def _differing(before: Mapping[str, object], after: Mapping[str, object]) -> list[str]:
+    return [key for key in sorted(before.keys() | after.keys()) if before.get(key) != after.get(key)]
+
+
+def _difference(before: Files, after: Files) -> dict[str, bytes | None]:
+    gone: dict[str, bytes | None] = {path: None for path in before if path not in after}
+    return gone | {path: content for path, content in after.items() if before.get(path) != content}

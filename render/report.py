@@ -1,0 +1,29 @@
+"""Findings as people read them. Pure."""
+
+from collections.abc import Iterable
+
+from render.normal import Wanted
+from schemas.status import Finding
+
+
+def of(wanted: Wanted) -> list[Finding]:
+    """All findings of one acceptance, each once, in the order of files and lines."""
+    by_resource = [*wanted.servers.values(), *wanted.deployments.values()]
+    return in_order([*wanted.repository.findings, *(finding for one in by_resource for finding in one.findings)])
+
+
+def in_order(findings: Iterable[Finding]) -> list[Finding]:
+    """Each finding once, in the order of files and lines."""
+    return sorted(set(findings), key=lambda one: (one.file, one.line, one.column, one.rule, one.message))
+
+
+def line(finding: Finding) -> str:
+    """`file:line:column: FRnnn message`, with the hint in brackets."""
+    kind = "" if finding.severity == "error" else f"{finding.severity}: "
+    hint = f" ({finding.hint})" if finding.hint else ""
+    return f"{finding.file}:{finding.line}:{finding.column}: {finding.rule} {kind}{finding.message}{hint}"
+
+
+def has_errors(findings: Iterable[Finding]) -> bool:
+    """Whether one of them is more than a warning."""
+    return any(finding.severity == "error" for finding in findings)

@@ -1,0 +1,376 @@
+"""Git repositories and working trees: the only module that knows pygit2. I/O: the file system and the network.
+
+Reading gives files as (path, blob id, bytes). Writing is incremental: a commit costs what changed in it. Pushes are
+fast-forward only and never forced; what came of one is a value, because over HTTP libgit2 reports a refusal in a
+callback alone and raises nothing.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import NamedTuple, Self
+
+import pygit2
+from pygit2.callbacks import RemoteCallbacks
+from pygit2.enums import CredentialType, FetchPrune, FileMode
+
+from render.errors import NotFound, RemoteUnavailable
+
+CONNECT_TIMEOUT_MS = 10_000
+TRANSFER_TIMEOUT_MS = 60_000
+
+_PUSH_REF = "refs/fresco/push"  # libgit2 pushes references, not bare commit ids
+_LOST_RACE = (
+    "non-fast-forward",
+    "fetch first",
+    "cannot lock ref",
+    "incorrect old value provided",
+    "reference already exists",
+    "failed to update ref",
+    # libgit2's own words, raised before anything is sent.
+    "non-fastforwardable",
+    "contains commits that are not present locally",
+)
+_REGULAR = (FileMode.BLOB, FileMode.BLOB_EXECUTABLE)
+
+_Nested = dict[str, "_Nested | bytes | None"]  # changes by path segment
+
+
+class PushOutcome(StrEnum):
+    """What came of a push. After `LOST_RACE` fetch and recompute; `REFUSED` is final until a person acts."""
+
+    OK = "ok"
+    LOST_RACE = "lost race"
+    REFUSED = "refused"
+
+
+class PushResult(NamedTuple):
+    """The outcome, and the server's own words when it was not taken."""
+
+    outcome: PushOutcome
+    reason: str = ""
+
+
+class Author(NamedTuple):
+    """Who commits, and when: POSIX seconds, UTC."""
+
+    name: str
+    email: str
+    time: int
+
+
+class Credentials(NamedTuple):
+    """What an HTTP(S) remote asks for. A token goes in as the password, with any user name the host expects."""
+
+    username: str
+    password: str
+
+
+class CommitFiles:
+    """The files of one commit."""
+
+    def __init__(self, repository: "Repository", commit: str) -> None:
+        """`commit` is an id, as `Repository.resolve` gives it."""
+        self._repository = repository
+        self.blobs = repository.files(commit)
+
+    def paths(self) -> Iterable[str]:
+        """All paths, sorted."""
+        return self.blobs
+
+    def read(self, path: str) -> bytes:
+        """The content of one of `paths`."""
+        return self._repository.read(self.blobs[path])
+
+
+class WorkingTree:
+    """The files of a directory as they lie on disk; inside a git repository, without what git ignores."""
+
+    def __init__(self, root: Path) -> None:
+        """Raises NotFound when `root` is no directory."""
+        if not root.is_dir():
+            raise NotFound(f"{root} is not a directory")
+        self._root = root
+        self._git = _discover(root)
+        workdir = self._git.workdir if self._git is not None else None
+        self._above = root.resolve().relative_to(Path(workdir).resolve()) if workdir is not None else None
+
+    def paths(self) -> Iterable[str]:
+        """All paths, sorted."""
+        return sorted(path.relative_to(self._root).as_posix() for path in self._walk(self._root))
+
+    def read(self, path: str) -> bytes:
+        """The content of one of `paths`. Raises OSError when it has gone or may not be read."""
+        return (self._root / path).read_bytes()
+
+    def _walk(self, folder: Path) -> Iterator[Path]:
+        for child in folder.iterdir():
+            if child.name == ".git" or child.is_symlink() or self._is_ignored(child):
+                continue
+            if child.is_dir():
+                yield from self._walk(child)
+            elif child.is_file():
+                yield child
+
+    def _is_ignored(self, path: Path) -> bool:
+        if self._git is None or self._above is None:
+            return False
+        relative = (self._above / path.relative_to(self._root)).as_posix()
+        return self._git.path_is_ignored(relative) and relative not in self._git.index
+
+
+class Repository:
+    """One git repository, bare or ordinary."""
+
+    def __init__(self, repository: pygit2.Repository, credentials: Credentials | None = None) -> None:
+        """Use `open` or `open_or_clone`."""
+        self._git = repository
+        self._credentials = credentials
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """The repository at `path` or around it. Raises NotFound."""
+        found = _discover(path)
+        if found is None:
+            raise NotFound(f"{path} is not in a git repository")
+        return cls(found)
+
+    @classmethod
+    def open_or_clone(cls, path: Path, url: str, credentials: Credentials | None = None) -> Self:
+        """The bare repository at `path`, made and filled from `url` when there is none.
+
+        It has no configured remote: `url` is given with each call, so that changing it needs no clean-up.
+        Raises RemoteUnavailable; what was begun is then finished by the next `fetch`.
+        """
+        pygit2.settings.server_connect_timeout = CONNECT_TIMEOUT_MS
+        pygit2.settings.server_timeout = TRANSFER_TIMEOUT_MS
+        is_new = not (path / "HEAD").exists()
+        git = pygit2.init_repository(str(path), bare=True) if is_new else pygit2.Repository(str(path))
+        repository = cls(git, credentials)
+        if is_new:
+            repository.fetch(url)
+        return repository
+
+    def fetch(self, url: str, refspecs: Sequence[str] = ("+refs/heads/*:refs/remotes/origin/*",)) -> None:
+        """Brings the references in; branches that are gone at `url` go here too. Raises RemoteUnavailable."""
+        remote = self._git.remotes.create_anonymous(url)
+        try:
+            remote.fetch(list(refspecs), callbacks=_Callbacks(self._credentials), prune=FetchPrune.PRUNE)
+        except (pygit2.GitError, OSError, ValueError) as error:
+            raise RemoteUnavailable(f"cannot fetch from {url}: {error}") from error
+
+    def resolve(self, revision: str) -> str | None:
+        """The id of the commit that `revision` (a reference, id or any git expression) names, or None."""
+        try:
+            return str(self._git.revparse_single(revision).peel(pygit2.Commit).id)
+        except (KeyError, ValueError, pygit2.GitError):
+            return None
+
+    def files(self, commit: str, prefix: str = "") -> dict[str, str]:
+        """Blob id by path, sorted, of all regular files of `commit` under the folder `prefix`.
+
+        Costs one look at each folder. Links and submodules are left out.
+        """
+        root = self._commit(commit).tree
+        folder = prefix.strip("/")
+        tree = _lookup(root, folder) if folder else root
+        if not isinstance(tree, pygit2.Tree):
+            return {}
+        found = dict(_flatten(tree, f"{folder}/" if folder else ""))
+        return {path: found[path] for path in sorted(found)}
+
+    def read(self, blob: str) -> bytes:
+        """The content of a blob. Raises NotFound."""
+        found = self._object(blob)
+        if not isinstance(found, pygit2.Blob):
+            raise NotFound(f"no blob {blob} in {self._git.path}")
+        return found.data
+
+    def tree_of(self, commit: str) -> str:
+        """The id of a commit's tree: equal for equal content."""
+        return str(self._commit(commit).tree.id)
+
+    def parents(self, commit: str) -> list[str]:
+        """Ids of a commit's parents."""
+        return [str(parent) for parent in self._commit(commit).parent_ids]
+
+    def time_of(self, commit: str) -> int:
+        """When a commit was made, POSIX seconds."""
+        return self._commit(commit).commit_time
+
+    def message_of(self, commit: str) -> str:
+        """A commit's whole message."""
+        return self._commit(commit).message
+
+    def trailers_of(self, commit: str) -> dict[str, str]:
+        """The trailers at the end of a commit's message, such as `Source-Commit`."""
+        return dict(self._commit(commit).message_trailers)
+
+    def is_ancestor(self, *, ancestor: str, commit: str) -> bool:
+        """Whether `commit` is `ancestor` or was made on top of it."""
+        return ancestor == commit or self._git.descendant_of(commit, ancestor)
+
+    def write_tree(self, changes: Mapping[str, bytes | None], base: str | None) -> str:
+        """Writes the tree `base` with `changes` (None deletes) and returns its id. Folders left empty go."""
+        root = self._object(base) if base is not None else None
+        written = self._merge(_nested(changes), root if isinstance(root, pygit2.Tree) else None)
+        return str(written if written is not None else self._git.TreeBuilder().write())
+
+    def commit(self, *, tree: str, parents: Sequence[str], message: str, author: Author) -> str:
+        """Writes a commit object and returns its id. No reference moves."""
+        signature = pygit2.Signature(author.name, author.email, author.time, 0)
+        ids: list[pygit2.Oid | str] = [pygit2.Oid(hex=parent) for parent in parents]
+        return str(self._git.create_commit(None, signature, signature, message, pygit2.Oid(hex=tree), ids))
+
+    def commit_tree(self, parent: str | None, changes: Mapping[str, bytes | None], message: str, author: Author) -> str:
+        """Commits `changes` on top of `parent` (None: the first commit of a branch) and returns the new commit's id.
+
+        Returns `parent` itself when nothing differs from it: no change, no commit.
+        """
+        base = self.tree_of(parent) if parent is not None else None
+        tree = self.write_tree(changes, base)
+        if parent is not None and tree == base:
+            return parent
+        return self.commit(tree=tree, parents=[parent] if parent else [], message=message, author=author)
+
+    def set_reference(self, name: str, commit: str) -> None:
+        """Lets the full reference `name` of this repository point to `commit`, whatever it pointed to."""
+        self._git.references.create(name, pygit2.Oid(hex=commit), force=True)
+
+    def push(self, url: str, commit: str, reference: str) -> PushResult:
+        """Pushes `commit` to the full `reference` (`refs/heads/…`) at `url`, fast-forward only.
+
+        Raises RemoteUnavailable when no answer came, in which case the push may or may not have been taken.
+        """
+        self.set_reference(_PUSH_REF, commit)
+        callbacks = _Callbacks(self._credentials)
+        try:
+            self._git.remotes.create_anonymous(url).push([f"{_PUSH_REF}:{reference}"], callbacks=callbacks)
+        except (pygit2.GitError, OSError, ValueError) as error:
+            if _is_lost_race(str(error)):
+                return PushResult(PushOutcome.LOST_RACE, str(error))
+            raise RemoteUnavailable(f"cannot push to {url}: {error}") from error
+        return _result(callbacks.rejections, callbacks.said)
+
+    def _commit(self, commit: str) -> pygit2.Commit:
+        found = self._object(commit)
+        if not isinstance(found, pygit2.Commit):
+            raise NotFound(f"no commit {commit} in {self._git.path}")
+        return found
+
+    def _object(self, name: str) -> object:
+        try:
+            return self._git[name]
+        except (KeyError, ValueError):
+            return None
+
+    def _merge(self, changes: "_Nested", base: pygit2.Tree | None) -> pygit2.Oid | None:
+        builder = self._git.TreeBuilder(base) if base is not None else self._git.TreeBuilder()
+        for name, change in changes.items():
+            written, mode = self._written(name, change, base)
+            if written is not None:
+                builder.insert(name, written, mode)
+            elif base is not None and name in base:
+                builder.remove(name)
+        return builder.write() if len(builder) else None
+
+    def _written(
+        self, name: str, change: "_Nested | bytes | None", base: pygit2.Tree | None
+    ) -> tuple[pygit2.Oid | None, FileMode]:
+        if change is None:
+            return None, FileMode.BLOB
+        if isinstance(change, bytes):
+            return self._git.create_blob(change), FileMode.BLOB
+        below = base[name] if base is not None and name in base else None
+        return self._merge(change, below if isinstance(below, pygit2.Tree) else None), FileMode.TREE
+
+
+def message(subject: str, body: str, trailers: Mapping[str, str]) -> str:
+    """A commit message: subject, an empty line, body, an empty line, trailers. A value's line ends become spaces."""
+    lines = "\n".join(f"{key}: {' '.join(value.split())}" for key, value in trailers.items())
+    return "\n\n".join(part for part in (subject.strip(), body.strip(), lines) if part) + "\n"
+
+
+def blob_id(content: bytes) -> str:
+    """The id that `content` has as a blob, without writing it."""
+    return str(pygit2.hash(content))
+
+
+class _Callbacks(RemoteCallbacks):
+    """Collects what the server says about each reference, and answers when it asks who we are."""
+
+    def __init__(self, credentials: Credentials | None) -> None:
+        super().__init__()
+        self.rejections: list[str] = []
+        self.said = ""  # by the server and its hooks, for people
+        self._credentials = credentials
+        self._asked = False
+
+    def sideband_progress(self, string: str) -> None:
+        self.said += string
+
+    def push_update_reference(self, refname: str, message: str | None) -> None:
+        if message is not None:
+            self.rejections.append(message)
+
+    def credentials(
+        self, url: str, username_from_url: str | None, allowed_types: CredentialType
+    ) -> pygit2.UserPass | pygit2.KeypairFromAgent:
+        if allowed_types & CredentialType.SSH_KEY:
+            return pygit2.KeypairFromAgent(username_from_url or "git")
+        if self._credentials is None or self._asked:
+            raise pygit2.GitError("the remote asks for credentials" + (" and refuses ours" if self._asked else ""))
+        self._asked = True  # libgit2 asks again for ever when they are refused
+        return pygit2.UserPass(*self._credentials)
+
+
+def _result(rejections: Sequence[str], said: str) -> PushResult:
+    if not rejections:
+        return PushResult(PushOutcome.OK)
+    reason = "; ".join(rejections)
+    if _is_lost_race(reason):
+        return PushResult(PushOutcome.LOST_RACE, reason)
+    words = " ".join(said.split())
+    return PushResult(PushOutcome.REFUSED, f"{reason}: {words}" if words else reason)
+
+
+def _is_lost_race(reason: str) -> bool:
+    return any(words in reason for words in _LOST_RACE)
+
+
+def _nested(changes: Mapping[str, bytes | None]) -> "_Nested":
+    nested: _Nested = {}
+    for path, content in changes.items():
+        *folders, name = path.split("/")
+        level = nested
+        for folder in folders:
+            below = level.setdefault(folder, {})
+            if not isinstance(below, dict):
+                raise ValueError(f"both a file and a folder: {path!r}")
+            level = below
+        level[name] = content
+    return nested
+
+
+def _lookup(tree: pygit2.Tree, path: str) -> object:
+    try:
+        return tree[path]
+    except KeyError:
+        return None
+
+
+def _flatten(tree: pygit2.Tree, prefix: str) -> Iterator[tuple[str, str]]:
+    for entry in tree:
+        path = prefix + (entry.raw_name or b"").decode("utf-8", "backslashreplace")
+        if isinstance(entry, pygit2.Tree):
+            yield from _flatten(entry, f"{path}/")
+        elif entry.filemode in _REGULAR:
+            yield path, str(entry.id)
+
+
+def _discover(path: Path) -> pygit2.Repository | None:
+    try:
+        found: str | None = pygit2.discover_repository(str(path))
+    except KeyError:
+        return None
+    return pygit2.Repository(found) if found is not None else None

@@ -1,0 +1,179 @@
+"""The rules: tree' = advance(tree, wanted, observation). Pure and deterministic; time is part of the observation."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import msgspec
+
+from render.normal import Kept, Wanted, WantedDeployment
+from render.rollout import queue, server, stage
+from render.rollout.judge import Scene
+from render.rollout.observation import Observation, key
+from schemas.base import utc
+from schemas.status import DeploymentStatus, ServerStatus, Stage, Tree
+
+replace = msgspec.structs.replace
+_STEPS = 32  # a Deployment makes at most so many steps in one look; all its rows fit
+
+
+@dataclass(frozen=True, slots=True)
+class Advanced:
+    """The tree after one look. Statuses that did not change are the same objects. `wake_at`: POSIX seconds at which to
+    look again without a new event; `reasons`: one line a change, for the commit."""
+
+    tree: Tree
+    wake_at: float | None
+    reasons: tuple[str, ...]
+
+
+def advance(tree: Tree, wanted: Wanted, observation: Observation, servers: Collection[str] | None = None) -> Advanced:
+    """Advances everything, or only what belongs to `servers` (keys `namespace/name`), until nothing changes any more.
+
+    One call may take several rows at once, where an observation already proves them all.
+    """
+    look = _Look(tree, wanted, observation)
+    for name in sorted(_server_keys(tree, wanted) if servers is None else servers):
+        look.server(name)
+    if servers is None:
+        look.homeless()
+    return look.result()
+
+
+def resume(tree: Tree, gap_start: float, gap_end: float) -> Tree:
+    """The tree with a gap in observation (POSIX seconds) committed to all work in hand."""
+    start, end = utc(gap_start), utc(gap_end)
+    deployments = {name: stage.add_gap(one, start, end) for name, one in tree.deployments.items()}
+    return replace(tree, deployments=deployments)
+
+
+def home(wanted: WantedDeployment | Kept | None, status: DeploymentStatus | None) -> str | None:
+    """The key of the server that a Deployment belongs to, None while that is not known."""
+    revision = (status.candidate or status.current) if status else None
+    if revision is None and isinstance(wanted, WantedDeployment):
+        revision = wanted.model
+    namespace = status.metadata.namespace if status else None
+    return key(namespace, revision.server) if revision and namespace else None
+
+
+def _server_keys(tree: Tree, wanted: Wanted) -> set[str]:
+    return tree.servers.keys() | wanted.servers.keys()
+
+
+class _Look:
+    """One pass over a tree. Holds what has changed; the rules themselves keep nothing."""
+
+    def __init__(self, tree: Tree, wanted: Wanted, observation: Observation) -> None:
+        self._tree, self._wanted, self._observation = tree, wanted, observation
+        self._servers, self._deployments = dict(tree.servers), dict(tree.deployments)
+        self._wake: list[float] = []
+        self._reasons: list[str] = []
+        self._by_server = self._group()
+
+    def server(self, name: str) -> None:
+        """One server, and all that is served on it."""
+        names = self._by_server.get(name, [])
+        self._advance_server(name, names)
+        if name not in self._servers:
+            return
+        on_it = {one: self._status(one) for one in names}
+        for one in queue.order(on_it):
+            self._advance_deployment(one, self._servers[name], names)
+        if any(one not in self._deployments for one in names):
+            self._advance_server(name, names)
+
+    def homeless(self) -> None:
+        """Deployments of which no server is known: refused from the beginning, or deleted before they were accepted."""
+        housed = {one for place, names in self._by_server.items() if place in self._servers for one in names}
+        for name in sorted((self._tree.deployments.keys() | self._wanted.deployments.keys()) - housed):
+            wanted = self._wanted.deployments.get(name)
+            if isinstance(wanted, Kept):
+                before = self._status(name)
+                message = wanted.findings[0].message if wanted.findings else before.message
+                self._set(name, replace(before, findings=wanted.findings, message=message))
+            elif wanted is None and self._deployments.pop(name, None) is not None:
+                self._reasons.append(f"{name}: deleted")
+
+    def result(self) -> Advanced:
+        """What came of it; the very same tree if nothing changed."""
+        repository = self._wanted.repository
+        unchanged = repository == self._tree.repository and not self._changed()
+        if unchanged:
+            return Advanced(self._tree, min(self._wake, default=None), ())
+        if repository != self._tree.repository:
+            self._reasons.insert(0, "settings")
+        tree = Tree(
+            repository=repository,
+            servers={name: self._servers[name] for name in sorted(self._servers)},
+            deployments={name: self._deployments[name] for name in sorted(self._deployments)},
+        )
+        return Advanced(tree, min(self._wake, default=None), tuple(self._reasons))
+
+    def _changed(self) -> bool:
+        before, after = self._tree, self
+        return (
+            before.servers.keys() != after._servers.keys()
+            or before.deployments.keys() != after._deployments.keys()
+            or any(after._servers[name] is not one for name, one in before.servers.items())
+            or any(after._deployments[name] is not one for name, one in before.deployments.items())
+        )
+
+    def _group(self) -> dict[str, list[str]]:
+        grouped: dict[str, list[str]] = {}
+        for name in self._tree.deployments.keys() | self._wanted.deployments.keys():
+            place = home(self._wanted.deployments.get(name), self._status(name))
+            if place is not None:
+                grouped.setdefault(place, []).append(name)
+        return {place: sorted(names) for place, names in grouped.items()}
+
+    def _status(self, name: str) -> DeploymentStatus:
+        namespace, _, plain = name.partition("/")
+        return self._deployments.get(name) or stage.new(namespace, plain)
+
+    def _advance_server(self, name: str, deployments: list[str]) -> None:
+        namespace, _, plain = name.partition("/")
+        before = self._servers.get(name)
+        wanted = self._wanted.servers.get(name)
+        if before is None and wanted is None:
+            return
+        users = {one.partition("/")[2]: self._deployments[one] for one in deployments if one in self._deployments}
+        after = server.advance(wanted, before or server.new(namespace, plain), users, self._observation).status
+        self._set_server(name, before, after)
+
+    def _set_server(self, name: str, before: ServerStatus | None, after: ServerStatus | None) -> None:
+        if after is None:
+            self._servers.pop(name, None)
+            self._reasons.append(f"{name}: deleted")
+        elif after != before:
+            self._servers[name] = after
+            same = before is not None and before.message == after.message and before.stage is after.stage
+            self._reasons.append(f"{name}: {'settings' if same else f'{after.stage}, {after.message}'}")
+
+    def _advance_deployment(self, name: str, on: ServerStatus, neighbours: list[str]) -> None:
+        wanted = self._wanted.deployments.get(name)
+        status = self._status(name)
+        if on.current is None:
+            self._set(name, replace(status, message=f"waits for InferenceServer {on.metadata.name}: {on.message}"))
+            return
+        for _ in range(_STEPS):
+            turn = queue.turn(self._deployments[one] for one in neighbours if one in self._deployments)
+            scene = Scene(repository=self._wanted.repository, server=on, observation=self._observation, turn=turn)
+            step = stage.advance(wanted, status, scene)
+            if step.status is None:
+                self._deployments.pop(name, None)
+                self._reasons.append(f"{name}: its status is removed")
+                return
+            if step.status == status and name in self._deployments:
+                self._wake += [step.wake_at] if step.wake_at is not None else []
+                return
+            self._set(name, step.status)
+            if step.status.stage is Stage.CLEAN_UP_COMPLETE:
+                return  # committed once, forgotten at the next look
+            status = step.status
+
+    def _set(self, name: str, status: DeploymentStatus) -> None:
+        before = self._deployments.get(name)
+        if status == before:
+            return
+        self._deployments[name] = status
+        same = before is not None and before.message == status.message and before.stage is status.stage
+        self._reasons.append(f"{name}: {'settings' if same else f'{status.stage}, {status.message}'}")

@@ -1,0 +1,351 @@
+"""What an observation proves about a row of a plan: whether it holds, and what has certainly failed. Pure.
+
+An observation counts only if it was made of what status renders now: a replica's report carries the hash of that
+very entry, a live route the hash of that very content. Everything else is unknown, and unknown is never failure.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from render.objects import route_content
+from render.objects.model_config import entry
+from render.rollout.observation import Observation, Pod, key
+from render.rollout.plan import Row, Until
+from schemas.model_config import ConfigEntry, entry_hash, wanted
+from schemas.report import ModelReport
+from schemas.status import (
+    Cause,
+    Counters,
+    DeploymentStatus,
+    Evidence,
+    ModelRevision,
+    RepositoryStatus,
+    Role,
+    ServerStatus,
+    SliceName,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """All that the rules look at besides the Deployment's own status. `turn`: the Deployment that newly serves a
+    candidate on this server now, None when nobody does."""
+
+    repository: RepositoryStatus
+    server: ServerStatus
+    observation: Observation
+    turn: str | None = None
+
+    @property
+    def now(self) -> float:
+        """POSIX seconds."""
+        return self.observation.now
+
+    def pods(self, *slices: str) -> tuple[Pod, ...]:
+        """The server's pods, of `slices` only when any are given."""
+        server = key(self.server.metadata.namespace, self.server.metadata.name)
+        return tuple(pod for pod in self.observation.pods.get(server, ()) if not slices or pod.slice in slices)
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Whether a row's conditions hold. `why`: what is missing; `wake_at`: when to look again without an event."""
+
+    ok: bool
+    why: str = ""
+    pods: tuple[str, ...] = ()
+    wake_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What one slice is told about a model, and the hash by which a report proves that it speaks of that."""
+
+    entry: ConfigEntry
+    hash: str
+
+
+def holds(row: Row, status: DeploymentStatus, scene: Scene) -> Held:
+    """Whether all that `row` waits for is observed. `status` is already what the row tells slices and route."""
+    proven: list[str] = []
+    for until in row.until:
+        held = _CHECKS[until](row, status, scene)
+        if not held.ok:
+            return held
+        proven += held.pods
+    return Held(ok=True, pods=tuple(sorted(set(proven))))
+
+
+def failure(row: Row, status: DeploymentStatus, scene: Scene) -> Cause | None:
+    """The cause for a rollback that is certain now, or None: a definite failure on the first pod, more definite
+    failures than the policy allows, or an analysis limit."""
+    return _failed_pods(row, status, scene) or _analysis(row, status, scene)
+
+
+def counters(status: DeploymentStatus, scene: Scene) -> dict[SliceName, Counters]:
+    """Requests to this model so far, by slice."""
+    names: tuple[SliceName, ...] = tuple(status.slices)
+    return {name: _total(status, scene.pods(name)) for name in names}
+
+
+def evidence(status: DeploymentStatus, scene: Scene, pods: tuple[str, ...]) -> Evidence:
+    """What was seen, for a transition."""
+    digest = status.candidate.digest if status.candidate else status.current.digest if status.current else None
+    live = scene.observation.routes.get(_key(status))
+    return Evidence(digest=digest, pods=pods, route=live.content if live else None)
+
+
+def first_pod(status: DeploymentStatus, scene: Scene, name: SliceName) -> tuple[str, ...]:
+    """The pod of the first wave of a slice: the one chosen before while it exists, else the first that reports live."""
+    pods = scene.pods(name)
+    state = status.slices.get(name)
+    chosen = state.first_pods if state else ()
+    if chosen and any(pod.name in chosen for pod in pods):
+        return chosen
+    able = sorted(pod.name for pod in pods if pod.live and pod.report is not None)
+    return tuple(able[:1])
+
+
+# ---- conditions
+
+
+def _staged(row: Row, status: DeploymentStatus, scene: Scene) -> Held:
+    candidate = _candidate(status)
+
+    def has(pod: Pod, told: Told) -> bool:
+        seen = _seen(pod, candidate.name, told)
+        return seen is not None and candidate.digest in seen.staged
+
+    return _every(status, scene, _pinned(status), has, f"{candidate.revision} on disk")
+
+
+def _first_proven(row: Row, status: DeploymentStatus, scene: Scene) -> Held:
+    name = row.first
+    told = _told(status, name) if name else None
+    if name is None or told is None:
+        return Held(ok=False, why="no pod to try it on")
+    first = status.slices[name].first_pods
+    proven = tuple(pod.name for pod in scene.pods(name) if pod.name in first and _serves(pod, status, told))
+    if first and set(proven) == set(first):
+        return Held(ok=True, pods=proven)
+    return Held(ok=False, why=f"waits for {', '.join(first) or f'a live pod of {name}'} to prove it")
+
+
+def _proven(row: Row, status: DeploymentStatus, scene: Scene) -> Held:
+    switched = tuple(name for name, state in status.slices.items() if state.serve is Role.CANDIDATE)
+    names = switched if status.candidate and switched else tuple(status.slices)
+
+    def serves(pod: Pod, told: Told) -> bool:
+        return _serves(pod, status, told)
+
+    return _every(status, scene, names, serves, "the digest it is told to serve")
+
+
+def _every(
+    status: DeploymentStatus,
+    scene: Scene,
+    slices: Iterable[SliceName],
+    proves: Callable[[Pod, Told], bool],
+    what: str,
+) -> Held:
+    """Every pod whose server is live, at least the quorum. Unknown pods hold it, failed ones within bounds do not."""
+    proven: list[str] = []
+    for name in slices:
+        told = _told(status, name)
+        if told is None:
+            return Held(ok=False, why=f"{name} is told nothing")
+        pods = scene.pods(name)
+        good = [pod.name for pod in pods if proves(pod, told)]
+        failed = [pod.name for pod in pods if _error(pod, status, told)]
+        open_ = [pod.name for pod in pods if pod.live is not False and pod.name not in good and pod.name not in failed]
+        least = _quorum(status, scene, name) - len(failed)
+        if open_ or len(good) < max(1, least):
+            missing = ", ".join(sorted(open_)[:5]) or f"{len(good)} of {least} pods"
+            return Held(ok=False, why=f"waits for {what}: {name}: {missing}")
+        proven += good
+    return Held(ok=True, pods=tuple(proven))
+
+
+def _routed(row: Row, status: DeploymentStatus, scene: Scene) -> Held:
+    expected = route_content(scene.repository, scene.server, status)
+    live = scene.observation.routes.get(_key(status))
+    if live is None or live.content != expected:
+        return Held(ok=False, why="waits for the route to be applied")
+    if live.live_since is None:
+        return Held(ok=False, why=f"waits for the gateway: {live.message or 'route not accepted yet'}")
+    return Held(ok=True)
+
+
+def _drained(row: Row, status: DeploymentStatus, scene: Scene) -> Held:
+    pods = scene.pods() if status.route is None else scene.pods("canary")
+    name = _model_name(status)
+    busy = [pod.name for pod in pods if pod.report and (seen := pod.report.models.get(name)) and seen.requests.busy]
+    if busy:
+        return Held(ok=False, why=f"waits for the last requests on {', '.join(sorted(busy)[:5])}")
+    live = scene.observation.routes.get(_key(status))
+    since = live.live_since if status.route is not None and live else _since(status)
+    settled = (since if since is not None else scene.now) + scene.repository.settle
+    if scene.now < settled:
+        return Held(ok=False, why="waits for the gateway to settle", wake_at=settled)
+    return Held(ok=True)
+
+
+def _unrouted(row: Row, status: DeploymentStatus, scene: Scene) -> Held:
+    gone = _key(status) not in scene.observation.routes
+    return Held(ok=gone, why="waits for the route to be gone")
+
+
+def _unloaded(row: Row, status: DeploymentStatus, scene: Scene) -> Held:
+    name = _model_name(status)
+    still = [pod.name for pod in scene.pods() if pod.live is not False and (not pod.report or _has(pod, name))]
+    return Held(ok=not still, why=f"waits for {', '.join(sorted(still)[:5])} to unload")
+
+
+_CHECKS = {
+    Until.STAGED: _staged,
+    Until.FIRST_PROVEN: _first_proven,
+    Until.PROVEN: _proven,
+    Until.ROUTED: _routed,
+    Until.DRAINED: _drained,
+    Until.UNROUTED: _unrouted,
+    Until.UNLOADED: _unloaded,
+}
+
+
+# ---- failures
+
+
+def _failed_pods(row: Row, status: DeploymentStatus, scene: Scene) -> Cause | None:
+    policy = status.rollout
+    for name in _pinned(status):
+        told = _told(status, name)
+        if told is None or policy is None:
+            continue
+        pods = scene.pods(name)
+        errors = {pod.name: error for pod in pods if (error := _error(pod, status, told))}
+        first = status.slices[name].first_pods if row.first == name else ()
+        allowed = 0 if any(pod in errors for pod in first) else len(pods) * policy.max_failed_replicas // 100
+        if len(errors) > allowed:
+            pod, error = min(errors.items())
+            return Cause(kind="failed", reason=error.reason, message=f"{pod}: {error.message}")
+    return None
+
+
+def _analysis(row: Row, status: DeploymentStatus, scene: Scene) -> Cause | None:
+    progress, limits = status.progress, status.rollout.analysis if status.rollout else None
+    if limits is None or progress is None or not progress.baseline:
+        return None
+    now = counters(status, scene)
+    canary, main = (_since_baseline(progress.baseline, now, name) for name in ("canary", "main"))
+    if canary is None or canary.count < limits.min_requests:
+        return None
+    rate = canary.failures / canary.count
+    if limits.max_error_rate is not None and rate > limits.max_error_rate:
+        return Cause(kind="failed", reason="AnalysisErrorRate", message=f"{rate:.1%} of {canary.count} requests failed")
+    if limits.max_latency_ratio is None or main is None or main.count < limits.min_requests:
+        return None
+    ratio = _mean(canary) / max(_mean(main), 1e-9)
+    if ratio > limits.max_latency_ratio:
+        return Cause(kind="failed", reason="AnalysisLatency", message=f"mean latency is {ratio:.2f} times main's")
+    return None
+
+
+def _since_baseline(
+    baseline: Mapping[SliceName, Counters], now: Mapping[SliceName, Counters], name: str
+) -> Counters | None:
+    """Requests since the baseline; counters that went back (a pod started again) count from zero."""
+    if name not in baseline or name not in now:
+        return None
+    before, after = baseline[name], now[name]  # type: ignore[index]  # checked just above
+    if after.count < before.count or after.failures < before.failures:
+        return after
+    return Counters(
+        count=after.count - before.count,
+        failures=after.failures - before.failures,
+        latency_seconds=max(0.0, after.latency_seconds - before.latency_seconds),
+    )
+
+
+def _mean(value: Counters) -> float:
+    return value.latency_seconds / max(1, value.count - value.failures)
+
+
+def _total(status: DeploymentStatus, pods: Iterable[Pod]) -> Counters:
+    name = _model_name(status)
+    seen = [pod.report.models[name].requests for pod in pods if pod.report and name in pod.report.models]
+    return Counters(
+        count=sum(one.count for one in seen),
+        failures=sum(one.failures for one in seen),
+        latency_seconds=round(sum(one.latency_seconds for one in seen), 6),
+    )
+
+
+# ---- reading one report
+
+
+def _told(status: DeploymentStatus, name: SliceName) -> Told | None:
+    told = entry(status, name)
+    return Told(told, entry_hash(told)) if told is not None else None
+
+
+def _seen(pod: Pod, name: str, told: Told) -> ModelReport | None:
+    """The pod's report of the model, if it is about the entry that status renders now."""
+    seen = pod.report.models.get(name) if pod.report else None
+    return seen if seen is not None and seen.entry == told.hash else None
+
+
+def _serves(pod: Pod, status: DeploymentStatus, told: Told) -> bool:
+    seen, target = _seen(pod, _model_name(status), told), wanted(told.entry, pod.name)
+    return bool(pod.live) and seen is not None and target is not None and seen.serving == target.digest
+
+
+@dataclass(frozen=True, slots=True)
+class _Error:
+    reason: str
+    message: str
+
+
+def _error(pod: Pod, status: DeploymentStatus, told: Told) -> _Error | None:
+    """A certain failure of the candidate on this pod."""
+    candidate = status.candidate
+    seen = _seen(pod, candidate.name, told) if candidate else None
+    error = seen.error if seen else None
+    if candidate is None or error is None or not error.permanent or error.digest != candidate.digest:
+        return None
+    return _Error(error.reason.value, error.message) if error.attempt == candidate.attempt else None
+
+
+def _has(pod: Pod, name: str) -> bool:
+    seen = pod.report.models.get(name) if pod.report else None
+    return seen is not None and (seen.entry is not None or seen.serving is not None)
+
+
+def _quorum(status: DeploymentStatus, scene: Scene, name: SliceName) -> int:
+    rendered = scene.server.slices.get(name)
+    pinned = status.progress.slices.get(name) if status.progress else None
+    replicas = rendered.replicas.min if rendered else pinned or 1
+    return math.ceil(replicas * scene.server.quorum / 100)
+
+
+def _pinned(status: DeploymentStatus) -> tuple[SliceName, ...]:
+    return tuple(name for name in status.slices if status.progress is None or name in status.progress.slices)
+
+
+def _candidate(status: DeploymentStatus) -> ModelRevision:
+    if status.candidate is None:
+        raise ValueError("no candidate")
+    return status.candidate
+
+
+def _model_name(status: DeploymentStatus) -> str:
+    revision = status.current or status.candidate
+    return revision.name if revision else ""
+
+
+def _since(status: DeploymentStatus) -> float | None:
+    return status.progress.since.timestamp() if status.progress else None
+
+
+def _key(status: DeploymentStatus) -> str:
+    return key(status.metadata.namespace, status.metadata.name)

@@ -1,0 +1,32 @@
+"""Who newly serves a candidate on a server, one at a time, so that a crash has one suspect. Pure."""
+
+from collections.abc import Iterable, Mapping
+
+from render.rollout.plan import loads_candidate
+from schemas.status import DeploymentStatus, Stage, Work
+
+
+def order(deployments: Mapping[str, DeploymentStatus]) -> list[str]:
+    """The names in the fixed order in which they get their turn: who began first; then by name."""
+    return sorted(deployments, key=lambda name: (_began(deployments[name]), name))
+
+
+def turn(deployments: Iterable[DeploymentStatus]) -> str | None:
+    """The Deployment whose candidate is being loaded or taken off again, None when there is none.
+
+    Of several (an emergency does not queue) the one that comes last in their order: all must be over before the next.
+    """
+    return max((one.metadata.name for one in deployments if _loads(one)), default=None)
+
+
+def _loads(status: DeploymentStatus) -> bool:
+    progress = status.progress
+    if progress is None or progress.work is Work.CLEAN_UP:
+        return False
+    if progress.work is Work.ROLLBACK:
+        return status.stage is not Stage.ROLLBACK_FAILED and bool(progress.moved)
+    return loads_candidate(progress.step)
+
+
+def _began(status: DeploymentStatus) -> float:
+    return status.progress.started_at.timestamp() if status.progress else float("inf")

@@ -1,0 +1,448 @@
+"""How one Deployment advances: status' = advance(wanted, status, scene). Pure.
+
+Work in hand goes through the rows of its plan: a row is entered (slices and route are told), it is observed until
+its conditions hold and its soak is over, then comes the next. A certain failure or a missed deadline turns a
+rollout into a rollback; a human's newer will ends it the same way. Without work in hand a difference between what
+is wanted and what is current starts a rollout.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import msgspec
+
+from render.normal import Kept, WantedDeployment
+from render.rollout import judge
+from render.rollout.clock import elapsed
+from render.rollout.judge import Held, Scene
+from render.rollout.plan import COMMON, MAIN_ALONE, Row, at, loads_candidate, rows
+from schemas import API_VERSION
+from schemas.base import utc
+from schemas.status import (
+    SCHEMA_VERSION,
+    Cause,
+    DeploymentStatus,
+    FailedRevision,
+    Gap,
+    ModelRevision,
+    Progress,
+    Role,
+    RouteState,
+    SliceName,
+    SliceState,
+    Stage,
+    StatusMetadata,
+    Transition,
+    Work,
+)
+
+replace = msgspec.structs.replace
+
+_NO_SHARE = "main gets all requests until the canary slice has a ready pod"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """The status after one look, and when to look again without a new event (POSIX seconds)."""
+
+    status: DeploymentStatus | None
+    wake_at: float | None = None
+
+
+def new(namespace: str, name: str) -> DeploymentStatus:
+    """The status of a Deployment that nothing is known of yet."""
+    return DeploymentStatus(
+        api_version=API_VERSION,
+        kind="DeploymentStatus",
+        schema_version=SCHEMA_VERSION,
+        metadata=StatusMetadata(name=name, namespace=namespace),
+        stage=Stage.VALIDATION,
+        message="not accepted yet",
+    )
+
+
+def advance(wanted: WantedDeployment | Kept | None, status: DeploymentStatus, scene: Scene) -> Step:
+    """One look at one Deployment. `wanted` is None once its file is gone. A status of None means: forget it.
+
+    Call it again until the status stays the same; each call makes at most one step.
+    """
+    if status.stage is Stage.CLEAN_UP_COMPLETE:
+        return Step(None)
+    status = _apply_policy(wanted, status)
+    if not scene.observation.complete:
+        return Step(status)
+    status = _apply_will(wanted, status, scene)
+    if status.progress is None:
+        return _idle(wanted, status, scene)
+    if status.progress.paused_at is not None:
+        return Step(_turn_back(status, scene) or status)
+    return _work(status, scene)
+
+
+# ---- what a human wants
+
+
+def _apply_policy(wanted: WantedDeployment | Kept | None, status: DeploymentStatus) -> DeploymentStatus:
+    """Policy, findings and labels apply live; they start nothing."""
+    if wanted is None:
+        return status
+    if isinstance(wanted, Kept):
+        return _with_message(replace(status, findings=wanted.findings))
+    return replace(
+        status,
+        rollout=wanted.rollout,
+        traffic=wanted.traffic,
+        findings=wanted.findings,
+        current=_relabel(status.current, wanted.model),
+        candidate=_relabel(status.candidate, wanted.model),
+    )
+
+
+def _relabel(revision: ModelRevision | None, wanted: ModelRevision) -> ModelRevision | None:
+    """`wanted` where it is the same model: its labels and address may differ."""
+    return wanted if revision is not None and revision.model_hash == wanted.model_hash else revision
+
+
+def _with_message(status: DeploymentStatus) -> DeploymentStatus:
+    """A Deployment that was never accepted says why."""
+    if status.stage is Stage.VALIDATION and status.current is None and status.findings:
+        return replace(status, message=status.findings[0].message)
+    return status
+
+
+def _apply_will(wanted: WantedDeployment | Kept | None, status: DeploymentStatus, scene: Scene) -> DeploymentStatus:
+    """Deletion, a newer revision, a revert and the pause, for work in hand."""
+    if wanted is None:
+        return _begin_clean_up(status, scene)
+    progress = status.progress
+    if isinstance(wanted, Kept) or progress is None or progress.work is not Work.ROLLOUT or status.candidate is None:
+        return status
+    if status.candidate.model_hash == wanted.model.model_hash:
+        return _apply_pause(status, scene)
+    if status.current is not None and status.current.model_hash == wanted.model.model_hash:
+        cause = Cause(
+            kind="withdrawn", reason="Reverted", message=f"revision {status.candidate.revision} was withdrawn"
+        )
+        return _begin_rollback(status, scene, cause)
+    if status.stage is Stage.ROLLOUT_COMPLETE and judge.holds(_row(status), status, scene).ok:
+        return _complete(status, scene, Held(ok=True))  # a newer one ends the bake time: forward, not back
+    message = f"revision {wanted.model.revision} came before revision {status.candidate.revision} was complete"
+    return _begin_rollback(status, scene, Cause(kind="superseded", reason="Superseded", message=message))
+
+
+def _apply_pause(status: DeploymentStatus, scene: Scene) -> DeploymentStatus:
+    progress, policy = _progress(status), status.rollout
+    paused = policy is not None and policy.paused
+    if paused and progress.paused_at is None:
+        status = replace(status, progress=replace(progress, paused_at=utc(scene.now)))
+        return replace(status, message=f"paused: {_message(status, _row(status))}")
+    if not paused and progress.paused_at is not None:
+        gap = Gap(start=progress.paused_at, end=utc(scene.now))
+        status = replace(status, progress=replace(progress, paused_at=None, gaps=(*progress.gaps, gap)))
+        return replace(status, message=_message(status, _row(status)))
+    return status
+
+
+# ---- nothing in hand
+
+
+def _idle(wanted: WantedDeployment | Kept | None, status: DeploymentStatus, scene: Scene) -> Step:
+    if isinstance(wanted, WantedDeployment) and _is_new(wanted.model, status):
+        held = _held_back(wanted, status)
+        if held is not None:
+            return Step(replace(status, message=held))
+        return Step(_begin_rollout(wanted, status, scene))
+    return Step(_cover_slices(status, scene))
+
+
+def _is_new(model: ModelRevision, status: DeploymentStatus) -> bool:
+    if status.current is not None and status.current.model_hash == model.model_hash:
+        return False
+    failed = status.failed
+    return failed is None or failed.model_hash != model.model_hash or model.attempt > failed.attempt
+
+
+def _held_back(wanted: WantedDeployment, status: DeploymentStatus) -> str | None:
+    current, model = status.current, wanted.model
+    if current is not None and (current.server, current.name) != (model.server, model.name):
+        return f"served as {current.name} on {current.server}; to serve it elsewhere, commit it as another Deployment"
+    return None
+
+
+def _cover_slices(status: DeploymentStatus, scene: Scene) -> DeploymentStatus:
+    """A slice that was added or removed meanwhile: the steady route covers all, so all serve the current one."""
+    if status.current is None:
+        return status
+    if status.stage is Stage.ROLLOUT_COMPLETE:  # its label may have changed
+        status = replace(status, message=_serves(status.current))
+    if set(status.slices) == set(scene.server.slices):
+        return status
+    return replace(status, slices=dict.fromkeys(scene.server.slices, SliceState(serve=Role.CURRENT)))
+
+
+# ---- beginnings
+
+
+def _begin_rollout(wanted: WantedDeployment, status: DeploymentStatus, scene: Scene) -> DeploymentStatus:
+    now = utc(scene.now)
+    progress = Progress(
+        work=Work.ROLLOUT,
+        step="stage",
+        started_at=now,
+        since=now,
+        slices={name: one.replicas.min for name, one in scene.server.slices.items()},
+        first=status.current is None,
+    )
+    message = f"revision {wanted.model.revision}: accepted"
+    status = replace(status, candidate=wanted.model, failed=None, transitions=(), progress=progress, message=message)
+    status = _record(status, scene, stage=Stage.VALIDATION, step="accepted", source=wanted.source)
+    return _enter(status, rows(status)[0], scene)
+
+
+def _begin_rollback(status: DeploymentStatus, scene: Scene, cause: Cause) -> DeploymentStatus:
+    now = utc(scene.now)
+    progress = replace(
+        _progress(status), work=Work.ROLLBACK, since=now, live_since=None, paused_at=None, cause=cause, baseline={}
+    )
+    status = replace(status, progress=progress)
+    return _enter(status, rows(status)[0], scene)
+
+
+def _begin_clean_up(status: DeploymentStatus, scene: Scene) -> DeploymentStatus:
+    if status.progress is not None and status.progress.work is Work.CLEAN_UP:
+        return status
+    if status.rollout is None or not status.slices:
+        return replace(status, stage=Stage.CLEAN_UP_COMPLETE, message="deleted; nothing was served", progress=None)
+    now = utc(scene.now)
+    before = status.progress
+    progress = Progress(
+        work=Work.CLEAN_UP,
+        step="traffic",
+        started_at=now,
+        since=now,
+        slices=before.slices if before else {name: one.replicas.min for name, one in scene.server.slices.items()},
+        cause=Cause(kind="deleted", reason="Deleted", message="its file was deleted"),
+    )
+    status = replace(status, progress=progress, transitions=())
+    return _enter(status, rows(status)[0], scene)
+
+
+# ---- work in hand
+
+
+def _work(status: DeploymentStatus, scene: Scene) -> Step:
+    back = _turn_back(status, scene)
+    if back is not None:
+        return Step(back)
+    plan = rows(status)
+    index = at(plan, _progress(status).step)
+    row = plan[index]
+    status = _tell(status, row, scene)
+    if status.route != row.route:
+        return _wait(_without_share(status), row, Held(ok=False, why=_NO_SHARE), scene)
+    if status.message.endswith(_NO_SHARE):
+        status = replace(status, message=_message(status, row))
+    held = judge.holds(row, status, scene)
+    if not held.ok:
+        return _wait(status, row, held, scene)
+    soaked = _soak(status, row, scene)
+    if soaked is not None:
+        return soaked
+    if index + 1 == len(plan):
+        return Step(_finish(status, scene, held))
+    return _next(status, plan[index + 1], held, scene)
+
+
+def _turn_back(status: DeploymentStatus, scene: Scene) -> DeploymentStatus | None:
+    """The beginning of a rollback, where a rollout has certainly failed."""
+    if _progress(status).work is not Work.ROLLOUT:
+        return None
+    cause = judge.failure(_row(status), status, scene)
+    return _begin_rollback(status, scene, cause) if cause else None
+
+
+def _tell(status: DeploymentStatus, row: Row, scene: Scene) -> DeploymentStatus:
+    """Slices and route as the row has them under the policy of now, with a first pod that exists."""
+    progress, slices = _progress(status), _slices(status, row, scene)
+    moved = tuple(name for name in progress.slices if name in progress.moved or _serves_candidate(slices.get(name)))
+    route = _carried(row.route, scene)
+    return replace(status, slices=slices, route=route, progress=replace(progress, moved=moved))
+
+
+def _carried(route: RouteState | None, scene: Scene) -> RouteState | None:
+    """`route`, with all requests to main while the canary slice has no ready pod that could take its share."""
+    if route is None or not (route.split or {}).get("canary") or any(pod.ready for pod in scene.pods("canary")):
+        return route
+    return MAIN_ALONE
+
+
+def _without_share(status: DeploymentStatus) -> DeploymentStatus:
+    """The canary slice lost its last ready pod: its soak starts again when it has its share back."""
+    progress = replace(_progress(status), live_since=None, baseline={})
+    message = status.message if status.message.endswith(_NO_SHARE) else f"{status.message}; {_NO_SHARE}"
+    return replace(status, progress=progress, message=message)
+
+
+def _wait(status: DeploymentStatus, row: Row, held: Held, scene: Scene) -> Step:
+    """Unknown is never failure: it holds the row until the deadline, which runs while anything can be observed."""
+    progress = _progress(status)
+    left = row.deadline + row.soak - elapsed(progress.since, scene.now, progress.gaps)
+    if left > 0:
+        return Step(status, _earliest(held.wake_at, scene.now + left))
+    if not any(pod.report for pod in scene.pods()):
+        return Step(status, held.wake_at)
+    return Step(_missed(status, row, held, scene), held.wake_at)
+
+
+def _missed(status: DeploymentStatus, row: Row, held: Held, scene: Scene) -> DeploymentStatus:
+    message = f"{row.step}: not done in {row.deadline + row.soak:g} s: {held.why}"
+    if _progress(status).work is Work.ROLLOUT:
+        return _begin_rollback(status, scene, Cause(kind="failed", reason="DeadlineMissed", message=message))
+    failed = Stage.ROLLBACK_FAILED
+    if _progress(status).work is Work.CLEAN_UP or status.stage is failed:
+        return status
+    return _record(replace(status, stage=failed, message=message), scene, stage=failed, step=row.step)
+
+
+def _soak(status: DeploymentStatus, row: Row, scene: Scene) -> Step | None:
+    """The wait until the row's soak is over, None once it is."""
+    progress = _progress(status)
+    if row.soak <= 0:
+        return None
+    if progress.live_since is None:
+        started = replace(progress, live_since=utc(scene.now), baseline=judge.counters(status, scene))
+        message = f"{_message(status, row)}; watched for {row.soak:g} s"
+        return Step(replace(status, progress=started, message=message), scene.now + row.soak)
+    left = row.soak - elapsed(progress.live_since, scene.now, progress.gaps)
+    return Step(status, scene.now + left) if left > 0 else None
+
+
+def _next(status: DeploymentStatus, row: Row, held: Held, scene: Scene) -> Step:
+    if _progress(status).work is Work.ROLLOUT and not _has_turn(status, row, scene):
+        return Step(replace(status, message=f"waits for {scene.turn}, which loads on {scene.server.metadata.name}"))
+    return Step(_enter(status, row, scene, pods=held.pods))
+
+
+def _has_turn(status: DeploymentStatus, row: Row, scene: Scene) -> bool:
+    """One candidate at a time is newly served on a server; an emergency does not queue."""
+    entering = loads_candidate(row.step) and not loads_candidate(_progress(status).step)
+    urgent = status.rollout is not None and status.rollout.strategy.value == "emergency"
+    return not entering or urgent or scene.turn in (None, status.metadata.name)
+
+
+def _enter(status: DeploymentStatus, row: Row, scene: Scene, pods: tuple[str, ...] = ()) -> DeploymentStatus:
+    progress = replace(_progress(status), step=row.step, since=utc(scene.now), live_since=None, baseline={})
+    status = _tell(replace(status, stage=row.stage, progress=progress), row, scene)
+    status = replace(status, message=_message(status, row))
+    return _record(status, scene, stage=row.stage, step=row.step, pods=pods)
+
+
+def _slices(status: DeploymentStatus, row: Row, scene: Scene) -> dict[SliceName, SliceState]:
+    """What the row tells the pinned slices, and what slices that came later get: the current revision."""
+    if row.slices is None:
+        return status.slices
+    told = dict(row.slices)
+    if row.first is not None:
+        told[row.first] = replace(told[row.first], first_pods=judge.first_pod(status, scene, row.first))
+    if told and status.current is not None:
+        later = [name for name in scene.server.slices if name not in told]
+        told.update(dict.fromkeys(later, SliceState(serve=Role.CURRENT)))
+    return {name: told[name] for name in sorted(told)}
+
+
+def _serves_candidate(state: SliceState | None) -> bool:
+    return state is not None and (state.serve is Role.CANDIDATE or bool(state.first_pods))
+
+
+# ---- endings
+
+
+def _finish(status: DeploymentStatus, scene: Scene, held: Held) -> DeploymentStatus:
+    match _progress(status).work:
+        case Work.ROLLOUT:
+            return _complete(status, scene, held)
+        case Work.ROLLBACK:
+            return _rolled_back(status, scene, held)
+        case Work.CLEAN_UP:
+            done = replace(status, progress=None, slices={}, route=None, message="deleted; nothing is served any more")
+            done = replace(done, stage=Stage.CLEAN_UP_COMPLETE)
+            return _record(done, scene, stage=Stage.CLEAN_UP_COMPLETE, step="done", pods=held.pods)
+
+
+def _complete(status: DeploymentStatus, scene: Scene, held: Held) -> DeploymentStatus:
+    """The candidate becomes current."""
+    slices: dict[SliceName, SliceState] = dict.fromkeys(sorted(scene.server.slices), SliceState(serve=Role.CURRENT))
+    done = replace(status, current=status.candidate, candidate=None, progress=None, slices=slices, route=COMMON)
+    done = replace(done, stage=Stage.ROLLOUT_COMPLETE, message=_serves(status.candidate))
+    return _record(done, scene, stage=Stage.ROLLOUT_COMPLETE, step="done", pods=held.pods)
+
+
+def _rolled_back(status: DeploymentStatus, scene: Scene, held: Held) -> DeploymentStatus:
+    candidate, cause = status.candidate, _progress(status).cause
+    failed = None
+    if candidate is not None and cause is not None and cause.kind == "failed":
+        failed = FailedRevision(
+            model_hash=candidate.model_hash,
+            attempt=candidate.attempt,
+            revision=candidate.revision,
+            digest=candidate.digest,
+            reason=cause.reason,
+            message=cause.message,
+            at=utc(scene.now),
+        )
+    done = replace(status, stage=Stage.ROLLBACK_COMPLETE, candidate=None, progress=None, failed=failed)
+    done = replace(done, message=f"{_serves(status.current)}; {cause.message if cause else 'rolled back'}")
+    return _record(done, scene, stage=Stage.ROLLBACK_COMPLETE, step="done", pods=held.pods)
+
+
+# ---- small parts
+
+
+def _record(
+    status: DeploymentStatus,
+    scene: Scene,
+    *,
+    stage: Stage,
+    step: str,
+    pods: tuple[str, ...] = (),
+    source: str | None = None,
+) -> DeploymentStatus:
+    evidence = replace(judge.evidence(status, scene, pods), source=source)
+    seen = Transition(at=utc(scene.now), stage=stage, step=step, message=status.message, evidence=evidence)
+    return replace(status, transitions=(*status.transitions, seen))
+
+
+def _message(status: DeploymentStatus, row: Row) -> str:
+    progress = _progress(status)
+    if progress.work is Work.ROLLBACK and progress.cause is not None:
+        return f"{row.message} ({progress.cause.reason}: {progress.cause.message})"
+    if progress.work is Work.ROLLOUT and status.candidate is not None:
+        return f"revision {status.candidate.revision}: {row.message}"
+    return row.message
+
+
+def _serves(revision: ModelRevision | None) -> str:
+    return f"revision {revision.revision} serves" if revision else "nothing is served"
+
+
+def _row(status: DeploymentStatus) -> Row:
+    plan = rows(status)
+    return plan[at(plan, _progress(status).step)]
+
+
+def _progress(status: DeploymentStatus) -> Progress:
+    if status.progress is None:
+        raise ValueError("no work in hand")
+    return status.progress
+
+
+def _earliest(*times: float | None) -> float | None:
+    return min((time for time in times if time is not None), default=None)
+
+
+def add_gap(status: DeploymentStatus, start: datetime, end: datetime) -> DeploymentStatus:
+    """The status with a gap in observation that neither its deadlines nor its soaks count."""
+    if status.progress is None:
+        return status
+    gap = Gap(start=start, end=end)
+    return replace(status, progress=replace(status.progress, gaps=(*status.progress.gaps, gap)))

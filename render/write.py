@@ -1,0 +1,45 @@
+"""Rendered files laid out: against what a branch or a folder already holds. I/O: the file system, in `to_folder`."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from render.plan import FOLDERS, MANIFESTS, Files
+from render.repository import blob_id
+
+
+def against(existing: Mapping[str, str], files: Files) -> dict[str, bytes | None]:
+    """What has to change for a branch with the files `existing` (blob id by path) to hold `files`.
+
+    A file that belongs to nothing goes, but only below the folders that are Fresco's own.
+    """
+    surplus: dict[str, bytes | None] = {path: None for path in existing if is_own(path) and path not in files}
+    return surplus | {path: content for path, content in files.items() if existing.get(path) != blob_id(content)}
+
+
+def is_own(path: str) -> bool:
+    """Whether a path lies below a folder in which every file is Fresco's."""
+    return path.split("/")[0] in FOLDERS
+
+
+def to_folder(folder: Path, files: Files) -> list[Path]:
+    """Makes `folder` hold the manifests `files` and gives the paths that were written or deleted. Raises OSError.
+
+    As `against`, with `manifests/` as the only folder of its own: everything beside it stays.
+    """
+    existing = {path.relative_to(folder).as_posix(): path for path in _manifests(folder)}
+    changes = against({name: blob_id(path.read_bytes()) for name, path in existing.items()}, files)
+    for name, content in changes.items():
+        if content is None:
+            existing[name].unlink()
+        else:
+            _put(folder / name, content)
+    return [folder / name for name in sorted(changes)]
+
+
+def _manifests(folder: Path) -> Iterable[Path]:
+    return [path for path in sorted((folder / MANIFESTS).rglob("*")) if path.is_file()]
+
+
+def _put(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)

@@ -1,0 +1,69 @@
+"""Every folder below `tests/cases` is a test by itself: to add one, add a folder.
+
+good/<name>/repo/    a repository without errors; its manifests when all is settled, and its warnings
+bad/<name>/repo/     a repository with findings, and what is rendered in spite of them
+status/<name>/       a status tree, and everything that the agent commits with it
+"""
+
+from pathlib import Path
+
+import pytest
+
+from render import plan, report, settings, tree
+from render.errors import InvalidRepository
+from render.load import load
+from render.normal import accept
+from render.repository import WorkingTree
+from render.settled import settled
+from schemas.resources import RepositorySpec
+from schemas.status import Finding
+from tests.support.golden import Golden
+
+CASES = Path(__file__).parents[1] / "cases"
+
+
+def folders(kind: str) -> list[str]:
+    return sorted(path.name for path in (CASES / kind).iterdir())
+
+
+def rendered(repo: Path) -> tuple[str, dict[str, bytes]]:
+    loaded = load(WorkingTree(repo))
+    spec = settings.read(loaded)
+    cluster = spec.clusters[0].name if isinstance(spec, RepositorySpec) else "prod"
+    try:
+        wanted = accept(loaded, cluster, None)
+    except InvalidRepository:
+        found = settings.find(loaded, cluster)
+        assert isinstance(found, tuple)
+        return lines(report.in_order(found)), {}
+    return lines(report.of(wanted)), plan.manifests(settled(wanted))
+
+
+def lines(findings: list[Finding]) -> str:
+    return "".join(report.line(finding) + "\n" for finding in findings)
+
+
+@pytest.mark.parametrize("name", folders("good"))
+def test_what_is_right_is_rendered(name: str, golden: Golden) -> None:
+    found, manifests = rendered(CASES / "good" / name / "repo")
+    expected = CASES / "good" / name / "expected"
+    golden.check_tree(expected, {"findings.txt": found, **{path: text.decode() for path, text in manifests.items()}})
+    assert not any(not line.split(": ", 1)[1][6:].startswith("warning") for line in found.splitlines())
+
+
+@pytest.mark.parametrize("name", folders("bad"))
+def test_what_is_wrong_is_said(name: str, golden: Golden) -> None:
+    found, manifests = rendered(CASES / "bad" / name / "repo")
+    paths = "".join(f"{path}\n" for path in sorted(manifests))
+    golden.check_tree(CASES / "bad" / name / "expected", {"findings.txt": found, "manifests.txt": paths})
+    assert found
+
+
+@pytest.mark.parametrize("name", folders("status"))
+def test_a_status_is_rendered(name: str, golden: Golden) -> None:
+    folder = CASES / "status" / name
+    files = {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*.yaml")}
+    status = tree.read({path: content for path, content in files.items() if path.startswith("status/")})
+    assert status is not None
+    made = {path: content.decode() for path, content in plan.files(status).items()}
+    golden.check_tree(folder, made)

@@ -1,0 +1,238 @@
+"""What is accepted, what is kept and what is let go, beside a previous status."""
+
+import msgspec
+import pytest
+
+from render.document import Loaded
+from render.errors import InvalidRepository
+from render.load import load_file
+from render.normal import Kept, Wanted, WantedDeployment, WantedServer, accept, relevant
+from render.resolve import model_hash
+from render.settled import settled
+from schemas.resources import ModelType
+from schemas.status import RepositoryStatus, ServerStage, Stage, Tree
+
+HEAD = "apiVersion: serving.fresco.dev/v1alpha1\n"
+GUARDS = "  guards: {maxDeletions: 2, maxDeletionsPercent: 20}\n"
+FRESCO = (
+    HEAD
+    + "kind: Repository\nspec:\n  clusters:\n  - {name: prod, gateway: {name: public, namespace: gateway}}\n"
+    + "  namespaces: {fraud: {storage: [s3://m/]}}\n"
+)
+SERVER = (
+    HEAD
+    + "kind: InferenceServer\nmetadata: {name: gpu-a, namespace: fraud}\n"
+    + "spec: {backend: {type: triton, version: '24.10'}, replicas: 4}\n"
+)
+Sources = dict[str, str | None]
+
+
+def deployment(name: str, *, digest: str | None = "9f" * 32, model: str = "", spec: str = "") -> str:
+    line = f"    digest: sha256:{digest}\n" if digest else ""
+    return (
+        f"{HEAD}kind: Deployment\nmetadata: {{name: {name}, namespace: fraud}}\nspec:\n  server: gpu-a\n{spec}"
+        f"  model:\n    revision: '1'\n    uri: s3://m/{name}\n{line}{model}"
+    )
+
+
+FILES: Sources = {"fresco.yaml": FRESCO, "server.yaml": SERVER, "a.yaml": deployment("a"), "b.yaml": deployment("b")}
+
+
+def loaded(**changes: str | None) -> Loaded:
+    sources = {**FILES, **{name.replace("_", "."): text for name, text in changes.items()}}
+    return Loaded({path: load_file(path, text.encode()) for path, text in sorted(sources.items()) if text is not None})
+
+
+def wanted(previous: Tree | None = None, /, **changes: str | None) -> Wanted:
+    return accept(loaded(**changes), "prod", previous)
+
+
+def before(**changes: str | None) -> Tree:
+    return settled(wanted(**changes))
+
+
+def rules(one: object) -> list[str]:
+    assert isinstance(one, Kept)
+    return [finding.rule for finding in one.findings]
+
+
+def test_everything_right_is_wanted_with_its_source() -> None:
+    found = wanted()
+    server, scorer = found.servers["fraud/gpu-a"], found.deployments["fraud/a"]
+    assert isinstance(server, WantedServer)
+    assert isinstance(scorer, WantedDeployment)
+    assert (server.source, scorer.source) == ("server.yaml:1", "a.yaml:1")
+    assert server.template.image == "nvcr.io/nvidia/tritonserver:24.10-py3"
+    assert scorer.traffic.path == "/fraud/gpu-a/a"
+    assert scorer.model.name == "a"
+    assert found.repository.settle == 0.5
+
+
+def test_only_what_is_served_is_in_the_model_hash() -> None:
+    policy = "  rollout: {steps: [{weight: 10}], attempt: 3, bake: 1m}\n  traffic: {path: /fraud/other}\n"
+    same = wanted(a_yaml=deployment("a", model="    memory: 1Gi\n    smokeTest: {request: '{}'}\n", spec=policy))
+    other = wanted(a_yaml=deployment("a", model="    options: {x: y}\n"))
+    hashes = [_model_hash(one) for one in (wanted(), same, other)]
+    assert hashes[0] == hashes[1] != hashes[2]
+    hashes = [
+        model_hash(server="a", name="b", kind=ModelType.REPOSITORY, digest="c", options=options)
+        for options in ({"x": "1", "y": "2"}, {"y": "2", "x": "1"})
+    ]
+    assert hashes[0] == hashes[1]
+
+
+def _model_hash(found: Wanted) -> str:
+    scorer = found.deployments["fraud/a"]
+    assert isinstance(scorer, WantedDeployment)
+    return scorer.model.model_hash
+
+
+def test_the_repository_sets_defaults_and_the_deployment_wins() -> None:
+    defaults = "  rollout: {bake: 1m, maxFailedReplicas: 5, steps: [{weight: 7}], deadlines: {rollback: 2m}}\n"
+    own = "  rollout: {bake: 2m, deadlines: {assetPreparation: 3m}}\n"
+    found = wanted(fresco_yaml=FRESCO + defaults, a_yaml=deployment("a", spec=own)).deployments["fraud/a"]
+    assert isinstance(found, WantedDeployment)
+    policy = found.rollout
+    assert (policy.bake, policy.max_failed_replicas, policy.steps[0].weight) == (120.0, 5, 7)
+    assert policy.deadlines.rollback == 120.0
+    assert policy.deadlines.asset_preparation == 180.0
+    assert policy.deadlines.traffic_routing == 300.0
+
+
+def test_what_is_invalid_is_kept_and_the_others_go_on() -> None:
+    found = wanted(before(), a_yaml=deployment("a", spec="  rolout: {}\n"), b_yaml=deployment("b", digest="ab" * 32))
+    assert rules(found.deployments["fraud/a"]) == ["FR010"]
+    assert isinstance(found.deployments["fraud/b"], WantedDeployment)
+
+
+def test_without_digest_it_is_kept_and_lock_is_named() -> None:
+    found = wanted(a_yaml=deployment("a", digest=None)).deployments["fraud/a"]
+    assert rules(found) == ["FR040"]
+    assert isinstance(found, Kept)
+    assert "fresco lock" in str(found.findings[0].hint)
+
+
+def test_an_invalid_server_keeps_its_state_and_still_hosts() -> None:
+    found = wanted(before(), server_yaml=SERVER.replace("replicas: 4", "replicas: none"))
+    assert rules(found.servers["fraud/gpu-a"]) == ["FR012"]
+    assert isinstance(found.deployments["fraud/a"], WantedDeployment)
+
+
+def test_a_deployment_without_its_server_is_kept() -> None:
+    found = wanted(before(), server_yaml=None)
+    assert "fraud/gpu-a" not in found.servers
+    assert rules(found.deployments["fraud/a"]) == ["FR021"]
+
+
+def test_a_resource_defined_twice_is_kept_and_names_both_places() -> None:
+    found = wanted(before(), c_yaml=deployment("a")).deployments["fraud/a"]
+    assert rules(found) == ["FR020", "FR020"]
+
+
+def test_nothing_is_deleted_while_a_file_cannot_be_read() -> None:
+    for text in (
+        HEAD + "kind: Deployment\nmetadata:\n\tname: a\n",
+        HEAD + "kind: Deploymint\n",
+        HEAD + "kind: Deployment\n",
+    ):
+        found = wanted(before(), a_yaml=text)
+        assert rules(found.deployments["fraud/a"]) == ["FR061"]
+        assert found.repository.findings
+    assert "fraud/a" not in wanted(before(), a_yaml=None).deployments
+
+
+@pytest.mark.parametrize(
+    "fresco", [None, FRESCO.replace("clusters", "clutsers"), FRESCO + "\t: :\n", FRESCO + "---\n" + FRESCO]
+)
+def test_without_settings_everything_is_frozen(fresco: str | None) -> None:
+    found = wanted(before(), fresco_yaml=fresco, a_yaml=None, b_yaml=deployment("b", digest="ab" * 32))
+    assert found.repository.frozen
+    assert found.repository.findings
+    assert set(found.deployments) == {"fraud/a", "fraud/b"}
+    assert all(isinstance(one, Kept) for one in (*found.deployments.values(), *found.servers.values()))
+    with pytest.raises(InvalidRepository, match=r"fresco\.yaml"):
+        wanted(fresco_yaml=fresco)
+
+
+def test_it_thaws() -> None:
+    frozen = wanted(before(), fresco_yaml=None)
+    previous = msgspec.structs.replace(before(), repository=frozen.repository)
+    found = wanted(previous)
+    assert isinstance(found.repository, RepositoryStatus)
+    assert not found.repository.frozen
+    assert not found.repository.findings
+
+
+def many(count: int) -> dict[str, str | None]:
+    return {f"d{number}_yaml": deployment(f"d{number}") for number in range(count)}
+
+
+def test_many_deletions_at_once_wait_for_a_permission() -> None:
+    previous = before(**many(7))  # ten resources with the server
+    gone: dict[str, str | None] = dict.fromkeys(("d0_yaml", "d1_yaml"))
+    assert "fraud/d0" not in wanted(previous, **{**many(7), **gone}).deployments
+    gone["d2_yaml"] = None
+    found = wanted(previous, **{**many(7), **gone})
+    assert rules(found.deployments["fraud/d0"]) == ["FR060"]
+    assert found.repository.held_deletions == ("Deployment fraud/d0", "Deployment fraud/d1", "Deployment fraud/d2")
+    allowed = FRESCO + "  guards: {allowDeletion: ['Deployment fraud/d1']}\n"
+    found = wanted(previous, **{**many(7), **gone}, fresco_yaml=allowed)
+    assert set(previous.deployments) - set(found.deployments) == {"fraud/d0", "fraud/d1", "fraud/d2"}
+
+
+def test_what_is_on_its_way_out_is_not_counted_again() -> None:
+    previous = before(**many(7))
+    leaving = {
+        key: msgspec.structs.replace(one, stage=Stage.CLEAN_UP_IN_PROGRESS)
+        for key, one in previous.deployments.items()
+        if key in ("fraud/d0", "fraud/d1")
+    }
+    previous = msgspec.structs.replace(previous, deployments={**previous.deployments, **leaving})
+    gone: dict[str, str | None] = dict.fromkeys(("d0_yaml", "d1_yaml", "d2_yaml", "d3_yaml"))
+    found = wanted(previous, **{**many(7), **gone})
+    assert set(previous.deployments) - set(found.deployments) == {"fraud/d0", "fraud/d1", "fraud/d2", "fraud/d3"}
+    assert ServerStage.DELETE not in {one.stage for one in previous.servers.values()}
+
+
+def test_the_incumbent_keeps_its_route_and_name() -> None:
+    previous = before()
+    rival = deployment("a0", spec="  traffic: {path: /fraud/gpu-a/b}\n")
+    found = wanted(previous, a0_yaml=rival)
+    assert rules(found.deployments["fraud/a0"]) == ["FR023"]
+    assert isinstance(found.deployments["fraud/b"], WantedDeployment)
+    found = wanted(previous, b_yaml=None, renamed_yaml=deployment("a0", model="    name: b\n"))
+    assert rules(found.deployments["fraud/a0"]) == ["FR022"]
+
+
+def test_a_renamed_deployment_is_accepted_once_the_old_one_is_gone() -> None:
+    renamed: dict[str, str | None] = {"b_yaml": None, "c_yaml": deployment("c", model="    name: b\n")}
+    previous = before()
+    assert rules(wanted(previous, **renamed).deployments["fraud/c"]) == ["FR022"]
+    left = {key: one for key, one in previous.deployments.items() if key != "fraud/b"}
+    later = msgspec.structs.replace(previous, deployments=left)
+    assert relevant(later) != relevant(previous)
+    assert isinstance(wanted(later, **renamed).deployments["fraud/c"], WantedDeployment)
+
+
+def test_progress_alone_changes_nothing_in_what_is_accepted() -> None:
+    previous = before()
+    one = previous.deployments["fraud/a"]
+    moved = msgspec.structs.replace(one, stage=Stage.TRAFFIC_ROUTING, message="10 %", slices={})
+    later = msgspec.structs.replace(previous, deployments={**previous.deployments, "fraud/a": moved})
+    assert relevant(later) == relevant(previous)
+    assert wanted(later) == wanted(previous)
+
+
+def test_memory_is_first_for_those_who_have_it() -> None:
+    small = SERVER.replace("replicas: 4", "replicas: 4, resources: {memory: 4Gi}")
+    gib = "    memory: 1Gi\n"
+    now: dict[str, str | None] = {"server_yaml": small, "a_yaml": None, "b_yaml": deployment("b", model=gib)}
+    full = {**now, "a_yaml": deployment("a", model="    memory: 3Gi\n")}
+    found = wanted(before(**now), **full)
+    assert rules(found.deployments["fraud/a"]) == ["FR046"]
+    assert isinstance(found.deployments["fraud/b"], WantedDeployment)
+
+
+def test_an_unknown_cluster_is_said_with_the_known_ones() -> None:
+    with pytest.raises(InvalidRepository, match="there is prod"):
+        accept(loaded(), "pord", None)
