@@ -1,0 +1,134 @@
+"""The two branches that concern one cluster: what main wants, what status says, and the next commit. I/O: git, blocks.
+
+Everything in it can be read again from the remote; memory only saves work. One thread at a time.
+"""
+
+from dataclasses import dataclass
+
+from agent.status.files import BranchFiles
+from agent.status.writeback import Account, Outcome, Tips, WriteBack, Written
+from render import settings
+from render.errors import InvalidRepository, StatusUnreadable
+from render.load import Loaded, LoadedFile, is_yaml, load_file
+from render.normal import Wanted, accept
+from render.repository import Repository
+from schemas.status import Tree
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """Which branches are not as they were at the last look."""
+
+    main: bool
+    cluster: bool
+
+
+class Branch:
+    """What is known of both branches. `tree` is None while there is no status, or none that can be read; `wanted` is
+    None while nothing can be decided. `unreadable` and `invalid` then say why: the cluster's branch, or main."""
+
+    def __init__(self, writeback: WriteBack, *, cluster: str) -> None:
+        self.tips = Tips(main=None, cluster=None)
+        self.tree: Tree | None = None
+        self.wanted: Wanted | None = None
+        self.unreadable: str | None = None
+        self.invalid: str | None = None
+        self._cluster = cluster
+        self._default = f"clusters/{cluster}"
+        self._loaded: Loaded | None = None
+        self._writeback = writeback
+        self._source = Source()
+        self._files = BranchFiles()
+        self._seen = False
+
+    @property
+    def epoch(self) -> int:
+        """This process' epoch as the writer, 0 before it wrote."""
+        return self._writeback.epoch
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether the branch holds what its status tree renders, as far as that was looked at."""
+        return self._files.is_exact
+
+    def refresh(self) -> Moved:
+        """Looks at the remote and reads what has moved. Raises RemoteUnavailable."""
+        tips = self._writeback.fetch()
+        if tips.cluster is None and self.tips.cluster is not None:
+            # Without its status a cluster would begin anew, and take every route away: it is never taken for wanted.
+            tips = Tips(main=tips.main, cluster=self._writeback.restore(self.tips.cluster))
+        if not self._seen or tips.main != self.tips.main:
+            tips = self._load(tips)
+        moved = Moved(
+            main=not self._seen or tips.main != self.tips.main,
+            cluster=not self._seen or tips.cluster != self.tips.cluster,
+        )
+        if moved.cluster:
+            self._read_status(tips.cluster)
+        if moved.main or moved.cluster:
+            self._accept()
+        self.tips, self._seen = tips, True
+        return moved
+
+    def write(self, tree: Tree, account: Account) -> Written:
+        """Makes the branch say `tree`, with the manifests of it. Raises RemoteUnavailable, and FrescoError for a tree
+        that cannot be rendered."""
+        changes = self._files.changes(self.tree, tree)
+        written = self._writeback.write(self.tips.cluster, changes, account)
+        if written.outcome in (Outcome.WRITTEN, Outcome.UNCHANGED):
+            self._files.written()
+            self.tree = tree
+            self.tips = Tips(main=self.tips.main, cluster=written.commit)
+        return written
+
+    def knows(self, commit: str) -> bool:
+        """Whether the clone has `commit`."""
+        return self._writeback.repository.resolve(commit) is not None
+
+    def last_written(self) -> float | None:
+        """When the branch was written last, POSIX seconds; None when there is nothing."""
+        tip = self.tips.cluster
+        return float(self._writeback.repository.time_of(tip)) if tip is not None else None
+
+    def _read_status(self, commit: str | None) -> None:
+        self.tree, self.unreadable = None, None
+        try:
+            self.tree = self._files.read(self._writeback.repository, commit)
+        except StatusUnreadable as problem:
+            self.unreadable = str(problem)
+
+    def _load(self, tips: Tips) -> Tips:
+        """Reads main, which may name another branch for this cluster: then the tips are those with that one."""
+        self._loaded = self._source.read(self._writeback.repository, tips.main) if tips.main is not None else None
+        found = settings.find(self._loaded, self._cluster) if self._loaded is not None else ()
+        if isinstance(found, settings.Settings) and self._writeback.turn_to(found.cluster.branch or self._default):
+            return self._writeback.fetch()
+        return tips
+
+    def _accept(self) -> None:
+        self.wanted, self.invalid = None, None
+        if self._loaded is None:
+            self.invalid = "there is no such branch yet"
+        elif self.unreadable is None:
+            try:
+                self.wanted = accept(self._loaded, self._cluster, self.tree)
+            except InvalidRepository as problem:
+                self.invalid = str(problem)
+
+
+class Source:
+    """The humans' files of the commit that was read last, with their blob ids: unchanged files come from memory."""
+
+    def __init__(self) -> None:
+        self._files: dict[str, tuple[str, LoadedFile]] = {}
+
+    def read(self, repository: Repository, commit: str) -> Loaded:
+        """What `commit` holds. Costs a look at each folder, and the files that differ from the commit before."""
+        blobs = {path: blob for path, blob in repository.files(commit).items() if is_yaml(path)}
+        self._files = {path: (blob, self._file(repository, path, blob)) for path, blob in blobs.items()}
+        used = {path: file for path, (_, file) in self._files.items() if file.documents or file.findings}
+        return Loaded(used)
+
+    def _file(self, repository: Repository, path: str, blob: str) -> LoadedFile:
+        known = self._files.get(path)
+        return known[1] if known is not None and known[0] == blob else load_file(path, repository.read(blob))

@@ -1,0 +1,40 @@
+"""The files of a cluster's branch: what is there, what has to change for it to say a status tree. I/O: the clone."""
+
+from collections.abc import Mapping
+
+from render import plan, tree, write
+from render.repository import Repository
+from schemas.status import Tree
+
+
+class BranchFiles:
+    """Knows whether the branch holds exactly what its status tree renders: then a change costs what changed."""
+
+    def __init__(self) -> None:
+        self._found: Mapping[str, str] = {}
+        self.is_exact = False
+
+    def read(self, repository: Repository, commit: str | None) -> Tree | None:
+        """The status tree of `commit`, None where there is none. Raises StatusUnreadable."""
+        self.is_exact = False
+        self._found = repository.files(commit) if commit is not None else {}
+        return tree.read({path: repository.read(blob) for path, blob in self._found.items() if tree.is_status(path)})
+
+    def changes(self, before: Tree | None, after: Tree) -> dict[str, bytes | None]:
+        """What has to change, None for files that go. `before` is what `read` gave, or what was written since.
+
+        Raises FrescoError for a tree that cannot be rendered.
+        """
+        return plan.changes(before, after) if self.is_exact else write.against(self._found, plan.files(after))
+
+    def written(self) -> None:
+        """What `changes` gave last is on the branch."""
+        self.is_exact = True
+        self._found = {}
+
+
+def deviations(repository: Repository, commit: str) -> dict[str, bytes | None]:
+    """What of `commit` is not what its own status tree renders; nothing for a commit of this version's agent."""
+    files = BranchFiles()
+    status = files.read(repository, commit)
+    return files.changes(status, status) if status is not None else {}
