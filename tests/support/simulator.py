@@ -1,0 +1,313 @@
+"""A cluster of values: pods that do at once what status renders, with faults on request. For tests of the rules."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import msgspec
+
+from render.normal import Kept, Wanted, WantedDeployment, WantedServer
+from render.objects import route_content
+from render.objects.model_config import entries
+from render.rollout import Advanced, advance
+from render.rollout.observation import Observation, Pod, Route, key, object_key
+from schemas.model_config import ConfigEntry, entry_hash, wanted
+from schemas.report import (
+    ConfigReport,
+    ModelReport,
+    ModelState,
+    Reason,
+    ReportError,
+    Requests,
+    ServerReport,
+    SidecarReport,
+)
+from schemas.resources import Analysis, BackendType, Gateway, ModelType, Resources, Scheduling, Strategy
+from schemas.status import (
+    CachePolicy,
+    Deadlines,
+    DeploymentStatus,
+    ModelRevision,
+    Replicas,
+    RepositoryStatus,
+    RolloutPolicy,
+    ServerTemplate,
+    SliceName,
+    Stage,
+    StepPolicy,
+    SyncPolicy,
+    TrafficPolicy,
+    Tree,
+)
+
+replace = msgspec.structs.replace
+SERVER = "fraud/gpu-a"
+SCORER = "fraud/scorer"
+
+
+def digest(number: int) -> str:
+    """A digest that tells its number."""
+    return f"sha256:{number:064x}"
+
+
+def model(number: int, *, name: str = "scorer", attempt: int = 0) -> ModelRevision:
+    """Revision `number` of a model."""
+    return ModelRevision(
+        model_hash=f"sha256:{number:04x}{abs(hash(name)) % 16**8:08x}{0:052x}",
+        server="gpu-a",
+        name=name,
+        type=ModelType.REPOSITORY,
+        revision=str(number),
+        uri=f"file:///models/{name}/{number}",
+        digest=digest(number),
+        options={},
+        attempt=attempt,
+    )
+
+
+def policy(
+    *steps: tuple[int, float],
+    strategy: Strategy = Strategy.PROGRESSIVE,
+    paused: bool = False,
+    bake: float = 0.0,
+    analysis: Analysis | None = None,
+) -> RolloutPolicy:
+    """A rollout policy; steps are (weight, soak)."""
+    return RolloutPolicy(
+        strategy=strategy,
+        steps=tuple(StepPolicy(weight=weight, soak=soak) for weight, soak in steps),
+        deadlines=Deadlines(asset_preparation=1800, resource_acquisition=600, traffic_routing=300, rollback=600),
+        bake=bake,
+        max_failed_replicas=10,
+        paused=paused,
+        reason="fire" if strategy is Strategy.EMERGENCY else None,
+        analysis=analysis,
+    )
+
+
+def deployment(
+    revision: ModelRevision, rollout: RolloutPolicy | None = None, *, name: str = "scorer"
+) -> WantedDeployment:
+    """An accepted Deployment."""
+    traffic = TrafficPolicy(path=f"/fraud/gpu-a/{name}", hostnames=(), headers=(), canary_headers=())
+    return WantedDeployment(
+        model=revision, rollout=rollout or policy(), traffic=traffic, findings=(), source="deployments/scorer.yaml:1"
+    )
+
+
+def server(*, main: int = 2, canary: int = 0) -> WantedServer:
+    """An accepted InferenceServer."""
+    template = ServerTemplate(
+        template_version=1,
+        backend=BackendType.TRITON,
+        image="triton:24.10",
+        model_sync_image="model-sync:1",
+        args=(),
+        env={},
+        resources=Resources(),
+        scheduling=Scheduling(),
+        cache=CachePolicy(size_limit="1Gi"),
+        sync=SyncPolicy(resync=15, connections=8, load_deadline=300),
+        on_model_failure="block",
+        update="surge",
+    )
+    replicas: dict[SliceName, Replicas] = {"main": Replicas(min=main, max=main)}
+    if canary:
+        replicas["canary"] = Replicas(min=canary, max=canary)
+    return WantedServer(template=template, replicas=replicas, quorum=75, findings=(), source="servers/gpu-a.yaml:1")
+
+
+@dataclass
+class SimulatedPod:
+    """One pod: what it serves, and how it misbehaves."""
+
+    name: str
+    slice: SliceName
+    serving: dict[str, str] = field(default_factory=dict)
+    staged: set[str] = field(default_factory=set)
+    live: bool | None = True
+    silent: bool = False
+    busy: bool = False
+    requests: Requests = field(default_factory=Requests)
+
+
+@dataclass
+class Simulator:
+    """`wanted` is what humans want now; `step` lets the agent look once and the cluster do what came of it."""
+
+    wanted: Wanted
+    now: float = 1_800_000_000.0
+    faults: dict[str, Reason] = field(default_factory=dict)
+    pods: dict[str, list[SimulatedPod]] = field(default_factory=dict)
+    applied: Tree | None = None
+    routes: dict[str, Route] = field(default_factory=dict)
+    commits: list[Advanced] = field(default_factory=list)
+    after_commit: Callable[[], None] = lambda: None
+    complete: bool = True
+
+    def __post_init__(self) -> None:
+        self.tree = Tree(repository=self.wanted.repository)
+
+    def want(self, name: str, one: WantedDeployment | Kept | None) -> None:
+        """Commits, changes or deletes a Deployment."""
+        deployments = {key: value for key, value in self.wanted.deployments.items() if key != name}
+        self._want(deployments | ({name: one} if one else {}), self.wanted.servers)
+
+    def want_server(self, name: str, one: WantedServer | Kept | None) -> None:
+        """Commits, changes or deletes an InferenceServer."""
+        servers = {key: value for key, value in self.wanted.servers.items() if key != name}
+        self._want(self.wanted.deployments, servers | ({name: one} if one else {}))
+
+    def _want(self, deployments: dict[str, WantedDeployment | Kept], servers: dict[str, WantedServer | Kept]) -> None:
+        self.wanted = Wanted(repository=self.wanted.repository, servers=servers, deployments=deployments)
+
+    def step(self) -> bool:
+        """One look of the agent, one commit, one round of the cluster. False if nothing changed."""
+        done = advance(self.tree, self.wanted, self.observe())
+        if done.tree is self.tree:
+            return False
+        self.tree = done.tree
+        self.commits.append(done)
+        self.apply()
+        self.after_commit()
+        return True
+
+    def run(self, *, until: Callable[[], bool] = lambda: False, limit: int = 200) -> None:
+        """Steps, with time jumping to the next wake-up, until nothing is left to do."""
+        for _ in range(limit):
+            if until():
+                return
+            if not self.step() and not self._sleep():
+                return
+        raise AssertionError(f"no end after {limit} steps: {[one.message for one in self.tree.deployments.values()]}")
+
+    def run_to(self, stage: Stage, step: str | None = None, name: str = SCORER) -> None:
+        """Runs until a Deployment is in a stage, and in a step of it."""
+
+        def there() -> bool:
+            one = self.tree.deployments.get(name)
+            return one is not None and one.stage is stage and (step is None or self._step(one) == step)
+
+        self.run(until=there)
+        assert there(), f"never came to {stage}, {step}: {self.status(name).stage}, {self.status(name).message}"
+
+    def status(self, name: str = SCORER) -> DeploymentStatus:
+        """A Deployment's status."""
+        return self.tree.deployments[name]
+
+    def apply(self) -> None:
+        """The cluster takes over what status renders."""
+        self.applied = self.tree
+        for name, one in self.tree.servers.items():
+            pods = self.pods.setdefault(name, [])
+            for slice_name, state in one.slices.items():
+                have = [pod for pod in pods if pod.slice == slice_name]
+                for number in range(len(have), state.replicas.min):
+                    pods.append(SimulatedPod(f"{one.metadata.name}-{slice_name}-{number}", slice_name))
+            self.pods[name] = [pod for pod in pods if pod.slice in one.slices]
+        self.routes = {name: self._route(name) for name, one in self.tree.deployments.items() if one.route is not None}
+
+    def _route(self, name: str) -> Route:
+        one = self.tree.deployments[name]
+        revision = one.current or one.candidate
+        assert revision is not None
+        on = self.tree.servers[key(one.metadata.namespace, revision.server)]
+        content = route_content(self.tree.repository, on, one)
+        assert content is not None
+        before = self.routes.get(name)
+        return (
+            before if before is not None and before.content == content else Route(content=content, live_since=self.now)
+        )
+
+    def observe(self) -> Observation:
+        """What the agent can see."""
+        tree = self.applied or Tree(repository=self.wanted.repository)
+        return Observation(
+            now=self.now,
+            pods={name: tuple(self._pod(name, pod) for pod in pods) for name, pods in self.pods.items()},
+            objects={
+                object_key("Deployment", one.metadata.namespace, f"{one.metadata.name}-{slice_name}"): "applied"
+                for one in tree.servers.values()
+                for slice_name in one.slices
+            },
+            routes=dict(self.routes),
+            complete=self.complete,
+        )
+
+    def _pod(self, server_key: str, pod: SimulatedPod) -> Pod:
+        if pod.silent:
+            return Pod(name=pod.name, slice=pod.slice, live=None, ready=False, report=None)
+        models = self._models(server_key, pod)
+        report = SidecarReport(
+            schema_version=1,
+            seq="00000000.1",
+            pod=pod.name,
+            namespace="fraud",
+            server_name="gpu-a",
+            slice=pod.slice,
+            config=ConfigReport(),
+            server=ServerReport(type="triton", live=bool(pod.live)),
+            ready=True,
+            models=models,
+        )
+        return Pod(name=pod.name, slice=pod.slice, live=pod.live, ready=bool(pod.live), report=report)
+
+    def _models(self, server_key: str, pod: SimulatedPod) -> dict[str, ModelReport]:
+        tree = self.applied or self.tree
+        told: dict[str, ConfigEntry] = {}
+        for one in tree.deployments.values():
+            told |= entries(one, server=server_key.partition("/")[2], slice_name=pod.slice)
+        for name in list(pod.serving):
+            if name not in told:
+                del pod.serving[name]
+        return {name: self._model(pod, name, one) for name, one in told.items()}
+
+    def _model(self, pod: SimulatedPod, name: str, told: ConfigEntry) -> ModelReport:
+        target = wanted(told, pod.name)
+        revisions = [one for one in (told.serve, told.candidate, *told.stage) if one is not None]
+        broken = {one.digest for one in revisions if self.faults.get(one.digest) is Reason.DIGEST_MISMATCH}
+        pod.staged |= {one.digest for one in revisions} - broken
+        error = next((self._error(one, told.attempt) for one in broken), None)
+        if target is not None and target.digest not in pod.staged:
+            target = None
+        if target is not None and target.digest in self.faults:
+            error = self._error(target.digest, told.attempt)
+        elif target is not None:
+            pod.serving[name] = target.digest
+        elif told.serve is None:
+            pod.serving.pop(name, None)
+        return ModelReport(
+            state=ModelState.SERVING if name in pod.serving else ModelState.STAGED,
+            entry=entry_hash(told),
+            staged=tuple(sorted(pod.staged)),
+            serving=pod.serving.get(name),
+            error=error,
+            requests=replace(pod.requests, busy=pod.busy),
+        )
+
+    def _error(self, of: str, attempt: int) -> ReportError:
+        return ReportError(reason=self.faults[of], message="as asked", permanent=True, digest=of, attempt=attempt)
+
+    def _sleep(self) -> bool:
+        """Jumps to the next wake-up; False if there is none."""
+        wake = advance(self.tree, self.wanted, self.observe()).wake_at
+        if wake is None:
+            return False
+        self.now = max(wake, self.now) + 0.001
+        return True
+
+    @staticmethod
+    def _step(one: DeploymentStatus) -> str | None:
+        return one.progress.step if one.progress else None
+
+
+def simulate(*, main: int = 2, canary: int = 1) -> Simulator:
+    """A cluster with one server and nothing on it."""
+    repository = RepositoryStatus(
+        api_version="serving.fresco.dev/v1alpha1",
+        kind="RepositoryStatus",
+        schema_version=1,
+        cluster="prod",
+        gateway=Gateway(name="public", namespace="gateway", implementation="envoy"),
+        settle=0.5,
+    )
+    return Simulator(Wanted(repository=repository, servers={SERVER: server(main=main, canary=canary)}, deployments={}))
