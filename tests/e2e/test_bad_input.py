@@ -1,0 +1,84 @@
+"""Mistakes in people's files: they are said where people look, what was accepted stays, everything else goes on."""
+
+import subprocess
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from schemas.status import Finding, Stage
+from tests.e2e import repository
+from tests.e2e.artifacts import Artifact
+from tests.e2e.world import NEIGHBOUR, SERVER_FILE, SUBJECT, SUBJECT_FILE, World, server_text
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """What a person commits at `path`, and what is said of it: the rule, the line, and words of the message."""
+
+    path: str
+    text: str
+    rule: str
+    line: int
+    words: str
+
+
+def _mistakes(good: Artifact) -> dict[str, Mistake]:
+    fine, server = repository.deployment(SUBJECT, good), server_text()
+    copy = repository.path_of("deployments", "copy")
+    below = len(fine.splitlines()) + 1
+    return {
+        "unreadable": Mistake(SUBJECT_FILE, f"{fine}  broken: [1, 2\n", "FR001", below + 1, "expected YAML"),
+        "unknown field": Mistake(SUBJECT_FILE, f"{fine}  priority: high\n", "FR010", below, "spec.priority"),
+        "wrong type": Mistake(SERVER_FILE, server.replace("replicas: 2", "replicas: two"), "FR012", 10, "'two'"),
+        "missing server": Mistake(SUBJECT_FILE, repository.deployment(SUBJECT, good, on="cpu-z"), "FR021", 7, "cpu-z"),
+        "duplicate name": Mistake(copy, fine, "FR020", 4, SUBJECT_FILE),
+    }
+
+
+@pytest.mark.parametrize("kind", _mistakes(Artifact("", "file:///", "")))
+def test_a_mistake_is_said_and_changes_nothing(subject: World, kind: str) -> None:
+    mistake = _mistakes(subject.good)[kind]
+    before, tip = subject.status(), subject.fresco.tip()
+    subject.fresco.commit({mistake.path: mistake.text}, message=kind)
+    subject.fresco.until(lambda: _finding(subject, mistake) is not None, f"a finding {mistake.rule}")
+
+    finding = _finding(subject, mistake)
+    assert finding is not None
+    assert (finding.file, finding.line) == (mistake.path, mistake.line)
+    assert mistake.words in finding.message
+    assert f"{mistake.path}:{mistake.line}" in subject.fresco.pages()
+    code, output = _validate(subject)
+    assert (code, f"{mistake.path}:{mistake.line}:{finding.column}: {mistake.rule} " in output) == (1, True)
+    after = subject.status()
+    assert (after.current, after.stage, after.slices) == (before.current, before.stage, before.slices)
+    assert subject.fresco.manifests() == subject.fresco.manifests(tip)
+
+
+def test_the_others_go_on_beside_a_mistake(subject: World) -> None:
+    mistake = _mistakes(subject.good)["unknown field"]
+    subject.fresco.commit({mistake.path: mistake.text})
+    subject.fresco.until(lambda: _finding(subject, mistake) is not None, "a finding")
+    subject.loads[NEIGHBOUR].expect("n1", "n2")
+    subject.fresco.deploy(NEIGHBOUR, subject.fresco.model("n2"))
+    subject.fresco.until_stage(NEIGHBOUR, Stage.ROLLOUT_COMPLETE, "n2")
+    subject.loads[NEIGHBOUR].expect("n2")
+    assert _finding(subject, mistake) is not None
+
+
+def _finding(world: World, mistake: Mistake) -> Finding | None:
+    """What is said at the place of the mistake, in the status of whichever resource, or else the repository's."""
+    fresco = world.fresco
+    places: Iterable[Any] = (fresco.status(SUBJECT), fresco.server_status(), fresco.repository_status())
+    findings = (finding for place in places if place is not None for finding in place.findings)
+    return next((one for one in findings if (one.rule, one.file) == (mistake.rule, mistake.path)), None)
+
+
+def _validate(world: World) -> tuple[int, str]:
+    """The exit code of `fresco validate` in the person's clone, and what it prints."""
+    program = "import sys; from render.cli import main; sys.exit(main())"
+    command = [sys.executable, "-c", program, "validate", str(world.fresco.clone)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout
