@@ -45,6 +45,7 @@ FINE = "pass"
 RAISES = 'raise ValueError("weights are for another architecture")'
 HANGS = "time.sleep(3600)"
 KILLS_ITS_SERVER = "os.kill(os.getppid(), signal.SIGKILL)"
+CANNOT_ANSWER = "self.execute = lambda requests: 1 / 0"
 
 Content = dict[str, bytes]
 

@@ -29,6 +29,13 @@ def _without_config(fresco: LocalFresco) -> Artifact:
     return fresco.store("no-config", {"1/weights.bin": b"\1\2\3\4"})
 
 
+def _speechless(fresco: LocalFresco) -> Artifact:
+    """The server completes its config, with no input and no output, and loads it without a word."""
+    content = artifacts.model("speechless")
+    del content["config.pbtxt"]
+    return fresco.store("speechless", content)
+
+
 def _outside(fresco: LocalFresco) -> Path:
     """A file that harmful archives try to make."""
     return fresco.directory / "made-by-an-archive"
@@ -49,6 +56,7 @@ BAD: dict[str, tuple[Bad, set[Reason]]] = {
     ),
     **{file: (_harmful(file), {Reason.ARTIFACT_INVALID}) for file in artifacts.HARMFUL},
     "no config": (_without_config, {Reason.MODEL_INVALID, Reason.LOAD_FAILED}),
+    "no outputs": (_speechless, {Reason.MODEL_INVALID}),
     "Python that raises": (
         lambda fresco: fresco.model("raises", artifacts.RAISES),
         {Reason.LOAD_FAILED, Reason.MODEL_INVALID},
@@ -72,9 +80,7 @@ def test_a_bad_model_is_rolled_back(subject: World, kind: str) -> None:
 
 
 def test_a_model_that_loads_and_cannot_answer_fails_its_smoke_test(subject: World) -> None:
-    content = artifacts.model("speechless")
-    del content["config.pbtxt"]  # the server completes it, with no input and no output
-    bad = subject.fresco.store("speechless", content)
+    bad = subject.fresco.model("cannot-answer", artifacts.CANNOT_ANSWER)
     subject.fresco.deploy(SUBJECT, bad, smoke_test=json.dumps(artifacts.QUESTION))
     subject.check_said(subject.until_refused(bad), bad, {Reason.SMOKE_TEST_FAILED})
 
