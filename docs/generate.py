@@ -3,6 +3,7 @@
 `make docs` runs it. Those parts stand between markers in hand-written pages; a test holds them to the code. I/O: files.
 """
 
+import json
 import re
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
@@ -12,6 +13,7 @@ from typing import Final, NamedTuple
 from render.rollout.plan import Row, rows
 from render.rules import RULES
 from schemas import limits
+from schemas.examples import EXAMPLES
 from schemas.resources import Strategy
 from schemas.status import (
     Deadlines,
@@ -29,7 +31,7 @@ from schemas.status import (
 )
 
 PAGES: Final = Path(__file__).parent
-_GENERATED: Final = ("limits.md", "rollout.md", "rules.md")
+_GENERATED: Final = ("contracts.md", "limits.md", "rollout.md", "rules.md")
 
 
 def pages() -> dict[Path, str]:
@@ -38,6 +40,7 @@ def pages() -> dict[Path, str]:
         "limits": _limits(),
         "rules": _rules(),
         **{f"plan {name}": _plan(status) for name, status in _plans().items()},
+        **{f"example {name.replace('-', ' ')}": _json(example) for name, example in EXAMPLES.items()},
     }
     return {PAGES / name: _filled((PAGES / name).read_text("utf-8"), parts) for name in _GENERATED}
 
@@ -57,6 +60,10 @@ def _filled(page: str, parts: dict[str, str]) -> str:
 
 def _table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(cells)} |" for cells in (head, ["---"] * len(head), *lines))
+
+
+def _json(value: object) -> str:
+    return f"```json\n{json.dumps(value, indent=2, ensure_ascii=False)}\n```"
 
 
 # ---- limits

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from schemas.examples import EXAMPLES
 from schemas.model_config import ModelConfig
 from schemas.report import SidecarReport
 from schemas.resources import Deployment, InferenceServer, Repository
@@ -24,48 +25,6 @@ TYPES: dict[str, type[msgspec.Struct]] = {
     "sidecar-report": SidecarReport,
 }
 
-EXAMPLES: dict[str, list[dict[str, Any]]] = {
-    "repository": [
-        {
-            "apiVersion": "serving.fresco.dev/v1alpha1",
-            "kind": "Repository",
-            "spec": {
-                "clusters": [{"name": "prod", "gateway": {"name": "public", "namespace": "gateway"}}],
-                "namespaces": {"fraud": {"storage": ["s3://models/fraud/"], "hostnames": ["models.example.com"]}},
-            },
-        }
-    ],
-    "inferenceserver": [
-        {
-            "apiVersion": "serving.fresco.dev/v1alpha1",
-            "kind": "InferenceServer",
-            "metadata": {"name": "gpu-a", "namespace": "fraud"},
-            "spec": {
-                "backend": {"type": "triton", "version": "24.10"},
-                "replicas": 4,
-                "canary": {"replicas": 1},
-                "resources": {"cpu": "4", "memory": "16Gi", "gpu": {"count": 1, "memory": "24Gi"}},
-            },
-        }
-    ],
-    "deployment": [
-        {
-            "apiVersion": "serving.fresco.dev/v1alpha1",
-            "kind": "Deployment",
-            "metadata": {"name": "scorer", "namespace": "fraud"},
-            "spec": {
-                "server": "gpu-a",
-                "model": {
-                    "revision": "2026-11-20",
-                    "uri": "s3://models/fraud/scorer/2026-11-20",
-                    "digest": "sha256:" + "9f" * 32,
-                },
-                "rollout": {"steps": [{"weight": 10, "soak": "5m"}, {"weight": 50, "soak": "10m"}]},
-            },
-        }
-    ],
-}
-
 
 def schema(name: str) -> dict[str, Any]:
     """The JSON Schema of the contract called `name`, with dialect and identifier."""
@@ -75,7 +34,7 @@ def schema(name: str) -> dict[str, Any]:
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": f"https://fresco.dev/schemas/v1alpha1/{name}.schema.json",
         **root,
-        **({"examples": EXAMPLES[name]} if name in EXAMPLES else {}),
+        "examples": [EXAMPLES[name]],
         "$defs": {key: body["$defs"][key] for key in sorted(body["$defs"])},
     }
 

@@ -1,13 +1,10 @@
 """The documentation says what the code does: generated parts are up to date, commands exist, links lead somewhere."""
 
-import json
 import re
 from pathlib import Path
 
 import pytest
-from jsonschema import Draft202012Validator
 
-import schemas
 from docs import generate
 
 ROOT = Path(__file__).parents[2]
@@ -39,17 +36,6 @@ def test_make_targets_exist(page: Path) -> None:
     named = set(re.findall(r"(?:`|^ +|^)make ([a-z]+)", text, flags=re.MULTILINE))
     known = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text("utf-8"), flags=re.MULTILINE))
     assert named <= known
-
-
-EXAMPLES = re.findall(
-    r"```json ([a-z-]+)\n(.*?)```", (ROOT / "docs" / "contracts.md").read_text("utf-8"), flags=re.DOTALL
-)
-
-
-@pytest.mark.parametrize(("contract", "text"), EXAMPLES, ids=[name for name, _ in EXAMPLES])
-def test_examples_keep_their_contract(contract: str, text: str) -> None:
-    """As the schema has it."""
-    Draft202012Validator(schemas.load(contract)).validate(json.loads(text))
 
 
 def _headings(path: Path) -> set[str]:

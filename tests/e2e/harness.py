@@ -33,6 +33,7 @@ from tests.e2e import artifacts, processes, repository
 from tests.e2e.artifacts import Artifact, Content
 from tests.e2e.load import Load
 from tests.e2e.processes import Seen
+from tests.support import contracts
 from tests.support.git import bare_repository, git
 
 T = TypeVar("T", bound=msgspec.Struct)
@@ -240,14 +241,18 @@ class LocalFresco:
 
     def check_history(self) -> None:
         """What is true of every commit of the agent, whatever was done to it: it changes something, its files are those
-        that its own status gives, it accounts for itself, and no later one has an earlier epoch."""
+        that its own status gives and keep their contracts, it accounts for itself, and no later one has an earlier
+        epoch."""
         commits = git("log", "--reverse", "--author=fresco-agent", "--format=%H", repository.BRANCH, cwd=self.bare)
         opened = Repository.open(self.bare)
-        epochs = []
+        epochs, seen = [], set[tuple[str, str]]()
         for commit in commits.splitlines():
             parents = opened.parents(commit)
             assert all(opened.tree_of(parent) != opened.tree_of(commit) for parent in parents), commit
             assert deviations(opened, commit) == {}, commit
+            fresh = opened.files(commit).items() - seen
+            contracts.check_branch({path: opened.read(blob) for path, blob in fresh})
+            seen |= fresh
             trailers = opened.trailers_of(commit)
             assert {"Source-Commit", "Fresco-Version", "Lease-Epoch", "Reason"} <= trailers.keys(), commit
             epochs.append(int(trailers["Lease-Epoch"]))

@@ -17,6 +17,7 @@ from render.repository import WorkingTree
 from render.settled import settled
 from schemas.resources import RepositorySpec
 from schemas.status import Finding
+from tests.support import contracts
 from tests.support.golden import Golden
 
 CASES = Path(__file__).parents[1] / "cases"
@@ -49,6 +50,7 @@ def test_what_is_right_is_rendered(name: str, golden: Golden) -> None:
     expected = CASES / "good" / name / "expected"
     golden.check_tree(expected, {"findings.txt": found, **{path: text.decode() for path, text in manifests.items()}})
     assert not any(not line.split(": ", 1)[1][6:].startswith("warning") for line in found.splitlines())
+    contracts.check_branch(manifests)
 
 
 @pytest.mark.parametrize("name", folders("bad"))
@@ -65,5 +67,6 @@ def test_a_status_is_rendered(name: str, golden: Golden) -> None:
     files = {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*.yaml")}
     status = tree.read({path: content for path, content in files.items() if path.startswith("status/")})
     assert status is not None
-    made = {path: content.decode() for path, content in plan.files(status).items()}
-    golden.check_tree(folder, made)
+    made = plan.files(status)
+    golden.check_tree(folder, {path: content.decode() for path, content in made.items()})
+    contracts.check_branch(made)

@@ -15,7 +15,10 @@ from jsonschema import Draft202012Validator
 import schemas
 from render.explain import explain
 from schemas import generate
+from schemas.examples import EXAMPLES
+from schemas.model_config import ModelConfig, checksum
 from schemas.resources import Deployment, InferenceServer, Repository
+from tests.support import contracts
 
 API = "serving.fresco.dev/v1alpha1"
 RESOURCES: dict[str, type[msgspec.Struct]] = {
@@ -219,8 +222,13 @@ def test_every_property_says_what_it_is(name: str) -> None:
             assert any("description" in one or "$ref" in one for one in told), f"{struct['title']}.{field}"
 
 
-@pytest.mark.parametrize("name", sorted(generate.EXAMPLES))
+@pytest.mark.parametrize("name", schemas.NAMES)
 def test_the_examples_are_right(name: str) -> None:
-    for example in generate.EXAMPLES[name]:
-        Draft202012Validator(schemas.load(name)).validate(example)
-        msgspec.convert(example, generate.TYPES[name])
+    example = EXAMPLES[name]
+    contracts.check(name, example)
+    msgspec.convert(example, generate.TYPES[name])
+
+
+def test_the_example_of_a_model_config_has_the_right_checksum() -> None:
+    config = msgspec.convert(EXAMPLES["model-config"], ModelConfig)
+    assert config.checksum == checksum(config.models)

@@ -25,6 +25,7 @@ from schemas.model_config import (
     checksum,
 )
 from schemas.report import ModelReport, SidecarReport
+from tests.support import contracts
 from tests.support.models import digest_of_directory
 from tests.support.triton import free_port, wait_until
 
@@ -161,12 +162,15 @@ class Sidecar:
         write_config(self.config_dir, config(models, **changes))
 
     def status(self, after: str = "") -> SidecarReport | None:
-        """Its report; None if it has none."""
+        """Its report, which keeps its contract; None if it has none."""
         try:
-            body = self.get(f"/v1/status?after={after}")[1]
-            return msgspec.json.decode(body, type=SidecarReport)
-        except (OSError, msgspec.ValidationError):
+            code, body = self.get(f"/v1/status?after={after}")
+        except OSError:
             return None
+        if code != 200:
+            return None
+        contracts.check("sidecar-report", json.loads(body))
+        return msgspec.json.decode(body, type=SidecarReport)
 
     def get(self, path: str) -> tuple[int, bytes]:
         """Status and body of a GET."""
