@@ -1,4 +1,4 @@
-"""Holds what programs really wrote to the JSON Schema files: these bind everybody, and the typed forms our code alone."""
+"""Holds what programs really wrote to the JSON Schema files, which bind everybody, as the typed forms do not."""
 
 import json
 from collections.abc import Mapping
