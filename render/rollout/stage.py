@@ -74,8 +74,6 @@ def advance(wanted: WantedDeployment | Kept | None, status: DeploymentStatus, sc
     status = _apply_will(wanted, status, scene)
     if status.progress is None:
         return _idle(wanted, status, scene)
-    if status.progress.paused_at is not None:
-        return Step(_turn_back(status, scene) or status)
     return _work(status, scene)
 
 
@@ -133,14 +131,15 @@ def _apply_will(wanted: WantedDeployment | Kept | None, status: DeploymentStatus
 def _apply_pause(status: DeploymentStatus, scene: Scene) -> DeploymentStatus:
     progress, policy = _progress(status), status.rollout
     paused = policy is not None and policy.paused
-    if paused and progress.paused_at is None:
-        status = replace(status, progress=replace(progress, paused_at=utc(scene.now)))
-        return replace(status, message=f"paused: {_message(status, _row(status))}")
-    if not paused and progress.paused_at is not None:
+    if paused == (progress.paused_at is not None):
+        return status
+    if progress.paused_at is None:
+        progress = replace(progress, paused_at=utc(scene.now))
+    else:
         gap = Gap(start=progress.paused_at, end=utc(scene.now))
-        status = replace(status, progress=replace(progress, paused_at=None, gaps=(*progress.gaps, gap)))
-        return replace(status, message=_message(status, _row(status)))
-    return status
+        progress = replace(progress, paused_at=None, gaps=(*progress.gaps, gap))
+    status = replace(status, progress=progress)
+    return replace(status, message=_message(status, _row(status)))
 
 
 # ---- nothing in hand
@@ -242,6 +241,8 @@ def _work(status: DeploymentStatus, scene: Scene) -> Step:
         return _wait(_without_share(status), row, Held(ok=False, why=_NO_SHARE), scene)
     if status.message.endswith(_NO_SHARE):
         status = replace(status, message=_message(status, row))
+    if _progress(status).paused_at is not None:
+        return Step(status)
     held = judge.holds(row, status, scene)
     if not held.ok:
         return _wait(status, row, held, scene)
@@ -286,6 +287,8 @@ def _without_share(status: DeploymentStatus) -> DeploymentStatus:
 def _wait(status: DeploymentStatus, row: Row, held: Held, scene: Scene) -> Step:
     """Unknown is never failure: it holds the row until the deadline, which runs while anything can be observed."""
     progress = _progress(status)
+    if progress.paused_at is not None:
+        return Step(status)
     left = row.deadline + row.soak - elapsed(progress.since, scene.now, progress.gaps)
     if left > 0:
         return Step(status, _earliest(held.wake_at, scene.now + left))
@@ -417,7 +420,8 @@ def _message(status: DeploymentStatus, row: Row) -> str:
     if progress.work is Work.ROLLBACK and progress.cause is not None:
         return f"{row.message} ({progress.cause.reason}: {progress.cause.message})"
     if progress.work is Work.ROLLOUT and status.candidate is not None:
-        return f"revision {status.candidate.revision}: {row.message}"
+        held = "paused: " if progress.paused_at is not None else ""
+        return f"{held}revision {status.candidate.revision}: {row.message}"
     return row.message
 
 

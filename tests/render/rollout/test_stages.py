@@ -224,6 +224,24 @@ def test_pause_holds_the_step_and_stops_the_clock() -> None:
     assert simulator.now - began >= 60 + 120 + 600
 
 
+def test_a_paused_step_still_takes_its_share_from_a_slice_without_a_ready_pod() -> None:
+    simulator = served(simulate())
+    simulator.want(SCORER, deployment(model(2), STEPS))
+    simulator.run_to(Stage.TRAFFIC_ROUTING, "weight 1")
+    simulator.want(SCORER, deployment(model(2), policy((10, 60.0), (50, 120.0), bake=600.0, paused=True)))
+    simulator.step()
+    (canary,) = (pod for pod in simulator.pods[SERVER] if pod.slice == "canary")
+    canary.live = False
+    simulator.run()
+    assert simulator.status().route == RouteState(split={"main": 100, "canary": 0})
+    assert simulator.status().message.startswith("paused: ")
+    canary.live = True
+    simulator.run()
+    assert simulator.status().route == RouteState(split={"main": 90, "canary": 10})
+    assert simulator.status().message.startswith("paused: ")
+    assert simulator._step(simulator.status()) == "weight 1"
+
+
 def test_silence_is_unknown_and_holds_until_the_deadline() -> None:
     simulator = served(simulate())
     simulator.pods[SERVER][0].silent = True
@@ -322,6 +340,22 @@ def test_a_gap_in_observation_does_not_count() -> None:
     simulator.tree = resume(simulator.tree, away, simulator.now)
     simulator.run_to(Stage.TRAFFIC_ROUTING, "weight 2")
     assert simulator.now - away >= 3600 + 60
+
+
+def test_a_gap_within_a_pause_counts_once() -> None:
+    simulator = served(simulate())
+    simulator.want(SCORER, deployment(model(2), STEPS))
+    simulator.run_to(Stage.TRAFFIC_ROUTING, "weight 1")
+    simulator.step()
+    simulator.now += 50  # of the soak of 60 s
+    simulator.want(SCORER, deployment(model(2), policy((10, 60.0), (50, 120.0), bake=600.0, paused=True)))
+    simulator.step()
+    simulator.now += 1000
+    simulator.tree = resume(simulator.tree, simulator.now - 900, simulator.now)
+    simulator.want(SCORER, deployment(model(2), STEPS))
+    began = simulator.now
+    simulator.run_to(Stage.TRAFFIC_ROUTING, "weight 2")
+    assert 10 <= simulator.now - began < 11
 
 
 def test_a_first_pod_that_goes_away_is_replaced_by_another() -> None:
