@@ -63,9 +63,10 @@ class ModelConfig(Contract, frozen=True, kw_only=True):
     slice: Annotated[Literal["main", "canary"], Meta(description="The slice whose pods read it.")]
     checksum: Digest
     models: Annotated[dict[ModelName, ConfigEntry], Meta(description="Entries by served name.")]
-    allow_unload_all: Annotated[
-        bool, Meta(description="Permits a change that unloads more than the guarded share.")
-    ] = False
+    unload: Annotated[
+        tuple[ModelName, ...],
+        Meta(description="Names whose unloading is meant: the guard against unloading too much counts only others."),
+    ] = ()
 
 
 def checksum(models: dict[str, ConfigEntry]) -> str:

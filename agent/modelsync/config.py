@@ -76,11 +76,12 @@ def _text(owner: Owner) -> str:
 
 
 def guard(config: ModelConfig, *, pod: str, published: Collection[str]) -> None:
-    """Raises Failed if `config` would unload more of the `published` names than a change may without permission."""
+    """Raises Failed if `config` would unload more of the `published` names than a change may, those not counted whose
+    unloading it says is meant."""
     kept = {name for name, entry in config.models.items() if model_config.wanted(entry, pod) is not None}
-    lost = sorted(set(published) - kept)
+    lost = sorted(set(published) - kept - set(config.unload))
     share = 100 * len(lost) / len(published) if published else 0
     too_much = share > limits.MAX_DELETIONS_SHARE and len(lost) > limits.MAX_DELETIONS_COUNT
-    if too_much and not config.allow_unload_all:
-        message = f"it unloads {len(lost)} of {len(published)} models ({', '.join(lost[:5])}, …) without allowUnloadAll"
+    if too_much:
+        message = f"it unloads {len(lost)} of {len(published)} models and does not say so: {', '.join(lost[:5])}, …"
         raise Failed(Reason.CONFIG_UNLOADS_TOO_MUCH, message)

@@ -32,9 +32,15 @@ def entries(status: DeploymentStatus, *, server: str, slice_name: SliceName) -> 
 def config(
     deployments: Iterable[DeploymentStatus], *, namespace: str, server: str, slice_name: SliceName
 ) -> ModelConfig:
-    """The whole model config of one slice. `deployments` are those of `namespace`, in any order."""
+    """The whole model config of one slice. `deployments` are those of `namespace`, in any order.
+
+    A name that a Deployment has here, and that no entry is for, is to be unloaded: that is decided, and the sidecar's
+    guard need not fear a mistake.
+    """
     models: dict[str, ConfigEntry] = {}
+    names: set[str] = set()
     for status in sorted(deployments, key=lambda status: status.metadata.name):
+        names |= {name for at, name in _places(status) if at == server}
         for name, one in entries(status, server=server, slice_name=slice_name).items():
             models.setdefault(name, one)
     models = {name: models[name] for name in sorted(models)}
@@ -45,6 +51,7 @@ def config(
         slice=slice_name,
         checksum=checksum(models),
         models=models,
+        unload=tuple(sorted(names - models.keys())),
     )
 
 

@@ -1,5 +1,6 @@
 """The files of a small real repository, as a person would write them. Pure."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import yaml
@@ -15,13 +16,15 @@ SETTLE = "100ms"
 STEPS = ({"weight": 10, "soak": "300ms"}, {"weight": 50, "soak": "300ms"})
 
 
-def fresco(*, storage: list[str], bake: str = "200ms") -> str:
-    """`fresco.yaml` for one local cluster. `storage`: prefixes that the namespace may take artifacts from."""
+def fresco(*, storage: list[str], bake: str = "200ms", allow: Sequence[str] = ()) -> str:
+    """`fresco.yaml` for one local cluster. `storage`: prefixes that the namespace may take artifacts from. `allow`: the
+    resources, `Kind namespace/name`, that may be deleted with many others."""
     gateway = {"name": "public", "namespace": "gateway", "implementation": "envoy", "settle": SETTLE}
     spec = {
         "clusters": [{"name": CLUSTER, "local": True, "gateway": gateway}],
         "namespaces": {NAMESPACE: {"storage": storage}},
         "rollout": {"bake": bake},
+        "guards": {"allowDeletion": list(allow)},
     }
     return _yaml({"apiVersion": API, "kind": "Repository", "spec": spec})
 

@@ -13,6 +13,8 @@ from tests.e2e import repository
 from tests.e2e.artifacts import Artifact
 from tests.e2e.world import NEIGHBOUR, SERVER_FILE, SUBJECT, SUBJECT_FILE, World, server_text
 
+MANY = tuple(f"many-{number}" for number in range(3))
+
 
 @dataclass(frozen=True)
 class Mistake:
@@ -68,6 +70,28 @@ def test_the_others_go_on_beside_a_mistake(subject: World) -> None:
     assert _finding(subject, mistake) is not None
 
 
+def test_many_deletions_at_once_wait_until_they_are_allowed_by_name(subject: World) -> None:
+    fresco = subject.fresco
+    paths = {name: repository.path_of("deployments", name) for name in MANY}
+    models = {name: fresco.model(name) for name in MANY}
+    how = {"strategy": "emergency", "reason": "nobody uses them"}
+    fresco.commit({paths[name]: repository.deployment(name, models[name], **how) for name in MANY})
+    for name in MANY:
+        fresco.until_stage(name, Stage.ROLLOUT_COMPLETE, name)
+
+    tip = fresco.tip()
+    fresco.commit(dict.fromkeys(paths.values()), message="a mistake, perhaps")
+    fresco.until(lambda: len(_held(subject)) == len(MANY), "the deletions are held")
+    assert fresco.manifests() == fresco.manifests(tip)
+    assert all("guards.allowDeletion" in fresco.pages() and name in fresco.pages() for name in MANY)
+
+    allowed = repository.fresco(storage=fresco.grants, allow=_held(subject))
+    fresco.commit({"fresco.yaml": allowed}, message="it is meant")
+    fresco.until(lambda: not any(fresco.status(name) for name in MANY), "they are cleaned up")
+    fresco.commit({"fresco.yaml": repository.fresco(storage=fresco.grants)}, message="and that was all")
+    assert not _held(subject)
+
+
 def _finding(world: World, mistake: Mistake) -> Finding | None:
     """What is said at the place of the mistake, in the status of whichever resource, or else the repository's."""
     fresco = world.fresco
@@ -82,3 +106,9 @@ def _validate(world: World) -> tuple[int, str]:
     command = [sys.executable, "-c", program, "validate", str(world.fresco.clone)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     return done.returncode, done.stdout
+
+
+def _held(world: World) -> tuple[str, ...]:
+    status = world.fresco.repository_status()
+    assert status is not None
+    return status.held_deletions

@@ -32,7 +32,8 @@ class World:
 
     def clear(self) -> None:
         """Leaves nothing served and nothing refused."""
-        self.sidecar.write({}, allow_unload_all=True)
+        published = sorted(path.name for path in (self.models / "repository").iterdir())
+        self.sidecar.write({}, unload=tuple(published))
         self.sidecar.until(lambda report: not report.models and report.config.error is None, what="nothing is served")
 
 

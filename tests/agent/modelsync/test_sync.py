@@ -279,7 +279,7 @@ def test_a_config_that_unloads_too_much_is_refused_without_permission(world: Wor
         lambda r: r.config.error is not None and r.config.error.reason is Reason.CONFIG_UNLOADS_TOO_MUCH, what="refused"
     )
     assert {model.serving for model in report.models.values()} == {serve.digest}
-    world.sidecar.write({}, allow_unload_all=True)
+    world.sidecar.write({}, unload=names)
     world.sidecar.until(lambda r: not r.models, what="all are unloaded")
 
 
