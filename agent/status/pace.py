@@ -4,6 +4,7 @@ from typing import Final
 
 AWAY: Final = 0.5  # seconds: first pause while the repository is away
 LONGEST: Final = 30.0  # seconds: longest pause while it is, or while others are always faster
+BURST: Final = 3  # writes that may follow each other at once: a rollout's next step does not wait for the window
 REFUSED: Final = 300.0  # seconds until a refused change is tried again when neither branch moved meanwhile
 
 
@@ -14,6 +15,7 @@ class Pace:
         self.not_before = 0.0
         self.is_over = False
         self._window = window
+        self._spent_until = 0.0
         self._failures = 0
 
     def may_write(self, now: float) -> bool:
@@ -21,9 +23,10 @@ class Pace:
         return not self.is_over and now >= self.not_before
 
     def wrote(self, now: float) -> None:
-        """A commit was pushed. The window's leading edge: what comes within it shares the next one."""
+        """A commit was pushed. One a window in the long run, `BURST` at once: what comes meanwhile shares the next."""
         self._failures = 0
-        self.not_before = now + self._window
+        self._spent_until = max(self._spent_until, now) + self._window
+        self.not_before = self._spent_until - (BURST - 1) * self._window
 
     def lost(self, now: float) -> None:
         """Another one was faster: at once again, but ever slower while that goes on."""

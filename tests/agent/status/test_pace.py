@@ -1,14 +1,25 @@
 """When the agent may write."""
 
-from agent.status.pace import LONGEST, REFUSED, Pace
+from agent.status.pace import BURST, LONGEST, REFUSED, Pace
 
 
-def test_the_first_write_is_at_once_and_the_next_after_the_window() -> None:
+def test_a_few_writes_are_at_once_and_then_there_is_one_a_window() -> None:
     pace = Pace(window=0.2)
-    assert pace.may_write(100.0)
-    pace.wrote(100.0)
+    for _ in range(BURST):
+        assert pace.may_write(100.0)
+        pace.wrote(100.0)
     assert not pace.may_write(100.1)
     assert pace.may_write(100.2)
+    pace.wrote(100.2)
+    assert not pace.may_write(100.3)
+
+
+def test_a_pause_earns_the_burst_again() -> None:
+    pace = Pace(window=0.2)
+    for at in (100.0, 100.0, 100.0, 101.0, 101.0, 101.0):
+        assert pace.may_write(at)
+        pace.wrote(at)
+    assert not pace.may_write(101.1)
 
 
 def test_an_absent_repository_is_asked_ever_less_often() -> None:
