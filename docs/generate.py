@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from render.rollout import server_plan
 from render.rollout.plan import Row, rows
 from render.rules import RULES
 from schemas import limits
@@ -19,9 +20,14 @@ from schemas.status import (
     Deadlines,
     DeploymentStatus,
     Progress,
+    Replicas,
     Role,
     RolloutPolicy,
     RouteState,
+    ServerProgress,
+    ServerSlice,
+    ServerStage,
+    ServerStatus,
     SliceName,
     SliceState,
     Stage,
@@ -40,6 +46,7 @@ def pages() -> dict[Path, str]:
         "limits": _limits(),
         "rules": _rules(),
         **{f"plan {name}": _plan(status) for name, status in _plans().items()},
+        **{f"plan server {name}": _server_plan(status) for name, status in _server_plans().items()},
         **{f"example {name.replace('-', ' ')}": _json(example) for name, example in EXAMPLES.items()},
     }
     return {PAGES / name: _filled((PAGES / name).read_text("utf-8"), parts) for name in _GENERATED}
@@ -115,6 +122,7 @@ LIMITS: Final = {
         "share of deletions (or unloads) that wants a permission: more than", _percent, _GUARDS
     ),
     "MAX_DELETIONS_COUNT": Limit("… and more than so many", _count, _GUARDS),
+    "MAX_SERVERS_AT_ONCE": Limit("servers whose pods are replaced at the same time", _count, _GUARDS),
     "SETTLE": Limit("time a gateway needs for a change of weights", _seconds, _GATEWAY),
     "SETTLE_ENVOY": Limit("… where it is Envoy or Envoy Gateway", _seconds, _GATEWAY),
     "COMMIT_WINDOW": Limit("changes within so long share a commit", _seconds, _AGENT),
@@ -242,6 +250,52 @@ def _route(route: RouteState | None) -> str:
     if route.split is None:
         return "every slice"
     return ", ".join(f"{name} {weight} %" for name, weight in route.split.items())
+
+
+# ---- plans of servers
+
+
+def _server_plans() -> dict[str, ServerStatus]:
+    """An InferenceServer at the beginning of each kind of work."""
+    return {
+        "with canary": _server_at_work(Work.ROLLOUT, _CANARY),
+        "in place": _server_at_work(Work.ROLLOUT, _MAIN),
+        "rollback": _server_at_work(Work.ROLLBACK, _CANARY),
+        "removal": _server_at_work(Work.CLEAN_UP, _CANARY),
+    }
+
+
+def _server_at_work(work: Work, slices: dict[SliceName, int]) -> ServerStatus:
+    return ServerStatus(
+        api_version="serving.fresco.dev/v1alpha1",
+        kind="InferenceServerStatus",
+        schema_version=1,
+        metadata=StatusMetadata(name="gpu-a", namespace="fraud"),
+        stage=ServerStage.PROVISION,
+        message="",
+        quorum=limits.QUORUM,
+        progress=ServerProgress(work=work, step="turn", started_at=_THEN, since=_THEN, slices=slices),
+        slices={
+            name: ServerSlice(template=Role.CANDIDATE, replicas=Replicas(min=count, max=count))
+            for name, count in slices.items()
+        },
+    )
+
+
+def _server_plan(status: ServerStatus) -> str:
+    head = ("step", "the slices' pods have", "routes lead to", "goes on when", "deadline")
+    return _table(head, [_server_cells(row) for row in server_plan.rows(status)])
+
+
+def _server_cells(row: server_plan.Row) -> tuple[str, ...]:
+    templates = {Role.CURRENT: "the previous template", Role.CANDIDATE: "the new template"}
+    return (
+        f"`{row.step}`",
+        "; ".join(f"{name}: {templates[told.template]}" for name, told in sorted(row.slices.items())),
+        "every slice" if all(told.routed for told in row.slices.values()) else "main",
+        "; ".join(row.until),
+        _seconds(row.deadline) if row.deadline is not None else "–",
+    )
 
 
 if __name__ == "__main__":

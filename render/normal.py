@@ -45,11 +45,13 @@ class WantedDeployment:
 
 @dataclass(frozen=True, slots=True)
 class WantedServer:
-    """An accepted InferenceServer. `replicas`: by slice. `quorum`: percent of live pods."""
+    """An accepted InferenceServer. `replicas`: by slice. `quorum`: percent of live pods. `deadline`: seconds for a new
+    pod."""
 
     template: ServerTemplate
     replicas: dict[SliceName, Replicas]
     quorum: int
+    deadline: float
     findings: tuple[Finding, ...]
     source: str
 
@@ -137,7 +139,10 @@ class _Acceptance:
         held = self._absent()
         return Wanted(
             repository=resolve.repository_status(
-                self._settings.cluster, held_deletions=held, findings=_in_order([*self._unread, *self._loose])
+                self._settings.cluster,
+                max_servers_at_once=self._settings.spec.guards.max_servers_at_once,
+                held_deletions=held,
+                findings=_in_order([*self._unread, *self._loose]),
             ),
             servers={key: self._servers[key] for key in sorted(self._servers)},
             deployments={key: self._deployments[key] for key in sorted(self._deployments)},
@@ -181,6 +186,7 @@ class _Acceptance:
             template=resolve.server_template(spec, self._settings.spec.images),
             replicas=resolve.replicas(spec),
             quorum=spec.spec.quorum,
+            deadline=resolve.server_deadline(self._settings.spec.rollout),
             findings=_in_order(findings),
             source=resource.source,
         )

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from render import objects, status_page, tree
 from render.emit import emit
 from render.objects.base import Fleet
+from render.objects.model_config import is_gated
 from schemas.status import DeploymentStatus, RepositoryStatus, ServerStatus, Tree
 
 MANIFESTS = "manifests"
@@ -111,14 +112,15 @@ def _server_input(fleet: Fleet | None) -> object:
     if fleet is None:
         return None
     server = (fleet.server.current, fleet.server.candidate, fleet.server.slices)
-    return server, [(one.current, one.candidate, one.slices, one.route is None) for one in fleet.deployments]
+    return server, [(one.current, one.candidate, one.slices, is_gated(one)) for one in fleet.deployments]
 
 
 def _route_input(indexed: Index, key: str) -> object:
     status, server = indexed.tree.deployments.get(key), indexed.home(key)
     if status is None or server is None:
         return None
-    return indexed.tree.repository.gateway, status.route, status.traffic, status.current, status.candidate
+    closed = [name for name, one in server.slices.items() if not one.routed]
+    return indexed.tree.repository.gateway, closed, status.route, status.traffic, status.current, status.candidate
 
 
 # ---- status and pages

@@ -54,7 +54,11 @@ def branch(cluster: Cluster) -> str:
 
 
 def repository_status(
-    cluster: Cluster, *, held_deletions: tuple[str, ...] = (), findings: tuple[Finding, ...] = ()
+    cluster: Cluster,
+    *,
+    max_servers_at_once: int,
+    held_deletions: tuple[str, ...] = (),
+    findings: tuple[Finding, ...] = (),
 ) -> RepositoryStatus:
     """The settings in force for one cluster."""
     return RepositoryStatus(
@@ -64,6 +68,7 @@ def repository_status(
         cluster=cluster.name,
         gateway=cluster.gateway,
         settle=settle(cluster.gateway),
+        max_servers_at_once=max_servers_at_once,
         held_deletions=held_deletions,
         findings=findings,
     )
@@ -127,6 +132,11 @@ def rollout_policy(source: RolloutSource, defaults: RolloutDefaults) -> RolloutP
         reason=source.reason,
         analysis=_either(source.analysis, defaults.analysis),
     )
+
+
+def server_deadline(defaults: RolloutDefaults) -> float:
+    """Seconds that one pod of an InferenceServer may take until it proves its models: the Repository's word."""
+    return _deadlines(defaults.deadlines, defaults.deadlines).resource_acquisition
 
 
 def _deadlines(source: DeadlinesSource, defaults: DeadlinesSource) -> Deadlines:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 from render.normal import Kept, Wanted, WantedDeployment, WantedServer
+from schemas import limits
 from schemas.status import (
     SCHEMA_VERSION,
     DeploymentStatus,
@@ -47,6 +48,7 @@ def _server(key: str, wanted: WantedServer | Kept) -> ServerStatus:
         stage=ServerStage.SERVE if accepted is not None else ServerStage.CREATE,
         message="serving" if accepted is not None else "not accepted",
         quorum=accepted.quorum if accepted is not None else 0,
+        deadline=accepted.deadline if accepted is not None else limits.DEADLINE_RESOURCE_ACQUISITION,
         current=accepted.template if accepted is not None else None,
         slices={name: ServerSlice(template=Role.CURRENT, replicas=one) for name, one in replicas.items()},
         findings=wanted.findings,

@@ -19,6 +19,7 @@ DOWNLOAD_BYTES_IN_FLIGHT: Final = 64 << 20
 # Set in the Repository.
 MAX_DELETIONS_SHARE: Final = 20  # percent: more than this and more than the next need a permission
 MAX_DELETIONS_COUNT: Final = 2
+MAX_SERVERS_AT_ONCE: Final = 5  # whose pods are being replaced, by a new default image for example
 SETTLE: Final = 2.0
 SETTLE_ENVOY: Final = 0.5
 

@@ -339,7 +339,10 @@ class Grant(Contract, frozen=True, kw_only=True):
 
 
 class Guards(Contract, frozen=True, kw_only=True):
-    """Deletions that want a permission: more than `maxDeletionsPercent` and more than `maxDeletions` at once."""
+    """What keeps one commit from going too far.
+
+    Deletions want a permission where they are more than `maxDeletionsPercent` and more than `maxDeletions` at once.
+    """
 
     max_deletions_percent: Percent = limits.MAX_DELETIONS_SHARE
     max_deletions: Annotated[int, Meta(description="Deletions that need no permission.", ge=0)] = (
@@ -352,6 +355,9 @@ class Guards(Contract, frozen=True, kw_only=True):
             examples=[["Deployment fraud/scorer"]],
         ),
     ] = ()
+    max_servers_at_once: Annotated[
+        int, Meta(description="InferenceServers of a cluster whose pods are replaced at the same time.", ge=1)
+    ] = limits.MAX_SERVERS_AT_ONCE
 
 
 class RepositorySpec(Contract, frozen=True, kw_only=True):

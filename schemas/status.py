@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
+from schemas import limits
 from schemas.base import ApiVersion, Contract, Digest, ModelName, Name, Percent, SchemaVersion, Seconds, Uri
 from schemas.model_config import SmokeTest
 from schemas.resources import Analysis, BackendType, Gateway, HeaderMatch, ModelType, Resources, Scheduling, Strategy
@@ -313,6 +314,31 @@ class ServerSlice(Contract, frozen=True, kw_only=True):
 
     template: Role
     replicas: Replicas
+    routed: Annotated[bool, Meta(description="Whether routes may lead to it: not while its pods are replaced.")] = True
+
+
+class ServerProgress(Contract, frozen=True, kw_only=True):
+    """The work in hand: which row of its plan (`render.rollout.server_plan`), since when, on which slices.
+
+    Rollout and Rollback replace pods; CleanUp takes a slice away.
+    """
+
+    work: Work
+    step: Annotated[str, Meta(description="Row of the plan.", examples=["canary first pod"])]
+    started_at: Annotated[datetime, Meta(description="Start of the work.")]
+    since: Annotated[datetime, Meta(description="Start of this step.")]
+    slices: Annotated[dict[SliceName, int], Meta(description="Most replicas of the slices that it began with.")]
+    gaps: Annotated[tuple[Gap, ...], Meta(description="What deadlines do not count.")] = ()
+    cause: Cause | None = None
+
+
+class FailedTemplate(Contract, frozen=True, kw_only=True):
+    """The template that was rolled back last. Another one is tried, or this one again after a return to `current`."""
+
+    template: ServerTemplate
+    reason: Annotated[str, Meta(description="Machine-readable.")]
+    message: Annotated[str, Meta(description="One line for people.")]
+    at: Annotated[datetime, Meta(description="When the rollback was complete.")]
 
 
 class ServerStatus(Contract, frozen=True, kw_only=True):
@@ -325,8 +351,13 @@ class ServerStatus(Contract, frozen=True, kw_only=True):
     stage: ServerStage
     message: Annotated[str, Meta(description="One line for people.")]
     quorum: Percent
+    deadline: Annotated[
+        Seconds, Meta(description="Observed time that one pod of a new template may take until it proves its models.")
+    ] = limits.DEADLINE_RESOURCE_ACQUISITION
     current: ServerTemplate | None = None
     candidate: ServerTemplate | None = None
+    failed: FailedTemplate | None = None
+    progress: ServerProgress | None = None
     slices: Annotated[dict[SliceName, ServerSlice], Meta(description="The slices as they are rendered.")] = {}
     findings: Annotated[tuple[Finding, ...], Meta(description="Problems of the resource on main.")] = ()
     transitions: Annotated[tuple[Transition, ...], Meta(description="The last ten.")] = ()
@@ -344,6 +375,9 @@ class RepositoryStatus(Contract, frozen=True, kw_only=True):
     cluster: Name
     gateway: Gateway
     settle: Seconds
+    max_servers_at_once: Annotated[
+        int, Meta(description="InferenceServers whose pods are replaced at the same time.", ge=1)
+    ] = limits.MAX_SERVERS_AT_ONCE
     frozen: Annotated[bool, Meta(description="fresco.yaml is missing or broken: nothing is accepted.")] = False
     held_deletions: Annotated[tuple[str, ...], Meta(description="Deletions that wait for a permission.")] = ()
     findings: Annotated[tuple[Finding, ...], Meta(description="Problems that belong to no resource.")] = ()

@@ -25,7 +25,7 @@ from agent.status.pace import Pace
 from agent.status.settings import Settings
 from agent.status.writeback import Account, Outcome, WriteBack, Written
 from render.errors import FrescoError, RemoteUnavailable
-from render.rollout import Advanced, advance, home, resume
+from render.rollout import Advanced, advance, has_more_room, home, resume
 from render.rollout.observation import key
 from schemas.status import ServerStage, Stage, Tree
 
@@ -277,7 +277,8 @@ class Agent:
         """What has just changed may go on by what is already seen; what is cleaned up is forgotten by the next look."""
         changed = _changed(before, after)
         self._agenda.add(changed)
-        if any(status.stage is Stage.CLEAN_UP_COMPLETE for status in after.deployments.values()):
+        more_room = before is not None and has_more_room(before, after)
+        if more_room or any(status.stage is Stage.CLEAN_UP_COMPLETE for status in after.deployments.values()):
             self._agenda.add_everything()
 
     def _look_closely(self) -> None:

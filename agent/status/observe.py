@@ -208,7 +208,14 @@ class Observer:
 
     def _pod(self, name: str) -> Pod:
         pod = self._pods[name]
-        return Pod(name=pod.name, slice=pod.slice, live=pod.live, ready=pod.ready, report=self._reports.get(name))
+        return Pod(
+            name=pod.name,
+            slice=pod.slice,
+            live=pod.live,
+            ready=pod.ready,
+            report=self._reports.get(name),
+            template=pod.template,
+        )
 
 
 def _server(pod: PodState) -> str:

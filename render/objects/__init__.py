@@ -10,10 +10,11 @@ from render.objects.base import CONTENT, Fleet, Object, Part, annotated
 from render.objects.deployment import deployment
 from render.objects.disruption_budget import disruption_budget
 from render.objects.models import models
+from render.objects.pod import pod_template
 from render.objects.route import route
 from render.objects.service import common_service, slice_service
 from render.objects.service_account import service_account
-from schemas.status import DeploymentStatus, RepositoryStatus, ServerStatus
+from schemas.status import DeploymentStatus, RepositoryStatus, ServerStatus, SliceName
 
 SERVER_OBJECTS: Mapping[str, Callable[[Fleet], Object | None]] = {
     "poddisruptionbudget": disruption_budget,
@@ -51,3 +52,9 @@ def route_content(repository: RepositoryStatus, server: ServerStatus, status: De
     """The content hash of the HTTPRoute that status renders, None while it renders none."""
     made = route_object(Fleet(repository, server), status)
     return str(made["metadata"]["annotations"][CONTENT]) if made is not None else None
+
+
+def template_content(repository: RepositoryStatus, server: ServerStatus, slice_name: SliceName) -> str:
+    """The content hash of the pod template that status renders for a slice: a pod that has it is made from it."""
+    made = pod_template(Part(Fleet(repository, server), slice_name))
+    return str(made["metadata"]["annotations"][CONTENT])

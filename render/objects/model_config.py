@@ -91,9 +91,14 @@ def _entry(status: DeploymentStatus, slice_name: SliceName, here: Mapping[Role, 
         serve=_revision(status, serve) if serve is not None else None,
         candidate=_candidate(status, candidate, state.first_pods) if candidate is not None else None,
         stage=tuple(_revision(status, one) for one in stage),
-        gate=status.route is not None,
+        gate=is_gated(status),
         attempt=max(one.attempt for one in (serve, candidate, *stage) if one is not None),
     )
+
+
+def is_gated(status: DeploymentStatus) -> bool:
+    """Whether a route points to it; or may still do so, because it is only just being taken away."""
+    return status.route is not None or (status.progress is not None and status.progress.step == "traffic")
 
 
 def _check(status: DeploymentStatus, state: SliceState) -> None:

@@ -1,15 +1,17 @@
 """The pod of a slice: the server, and model-sync beside it as a native sidecar. Pure.
 
 A server can run its models' code, so it gets no credentials and no writable models; those are model-sync's, which runs
-under another user. Both meet Pod Security `restricted`. Whatever this makes of a template is `TEMPLATE_VERSION` of
-`render.resolve`: a change here replaces running pods, so it goes with a new version there.
+under another user. Both meet Pod Security `restricted`. What is made of a template is told by its version (`SPECS`), so
+that a newer Fresco changes no running pod: a change here is a further version, and `TEMPLATE_VERSION` of
+`render.resolve` is what servers roll to.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
 
+from render.errors import StatusUnreadable
 from render.objects.base import (
     GRPC_PORT,
     HTTP_PORT,
@@ -38,8 +40,16 @@ _START_SECONDS = 600
 
 
 def pod_template(part: Part) -> Object:
-    """The pod template of a slice, with the hash of its content as annotation."""
-    return annotated({"metadata": {"labels": labels(part.fleet.name, part.slice)}, "spec": _spec(part)})
+    """The pod template of a slice, with the hash of its content as annotation.
+
+    Raises StatusUnreadable for a template of a version that this Fresco does not know.
+    """
+    version = part.template.template_version
+    spec = SPECS.get(version)
+    if spec is None:
+        where = f"slice {part.slice} of {part.fleet.namespace}/{part.fleet.name}"
+        raise StatusUnreadable(f"{where} has a pod template of version {version}; known: {', '.join(map(str, SPECS))}")
+    return annotated({"metadata": {"labels": labels(part.fleet.name, part.slice)}, "spec": spec(part)})
 
 
 def _spec(part: Part) -> Object:
@@ -250,3 +260,7 @@ def _models_volume(cache: CachePolicy) -> Object:
     if cache.claim is not None:
         return {"persistentVolumeClaim": {"claimName": cache.claim}}
     return {"emptyDir": {"sizeLimit": cache.size_limit}}
+
+
+SPECS: Mapping[int, Callable[[Part], Object]] = {1: _spec}
+"""The pod's spec by version of the template."""

@@ -15,6 +15,9 @@ MODEL_HEADER = "x-fresco-model"
 _GRPC_SERVICE = "/inference.GRPCInferenceService"
 _SLICES: tuple[SliceName, ...] = ("main", "canary")
 
+MAIN_ALONE = RouteState(split={"main": 100, "canary": 0})
+"""The canary slice gets no requests."""
+
 
 def route(fleet: Fleet, status: DeploymentStatus) -> Object | None:
     """None while the Deployment has no route."""
@@ -29,9 +32,15 @@ def route(fleet: Fleet, status: DeploymentStatus) -> Object | None:
         "spec": {
             "parentRefs": [_parent(fleet.repository.gateway)],
             **({"hostnames": hostnames} if hostnames else {}),
-            "rules": _rules(_Target(fleet.name, revision.name, status.traffic, status.route)),
+            "rules": _rules(_Target(fleet.name, revision.name, status.traffic, _allowed(fleet, status.route))),
         },
     }
+
+
+def _allowed(fleet: Fleet, state: RouteState) -> RouteState:
+    """`state`, but no requests to a canary slice whose pods are being replaced."""
+    canary = fleet.server.slices.get("canary")
+    return state if canary is None or canary.routed else MAIN_ALONE
 
 
 class _Target:

@@ -1,6 +1,6 @@
 """The rules: tree' = advance(tree, wanted, observation). Pure and deterministic; time is part of the observation."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import msgspec
@@ -9,11 +9,12 @@ from render.normal import Kept, Wanted, WantedDeployment
 from render.rollout import queue, server, stage
 from render.rollout.judge import Scene
 from render.rollout.observation import Observation, key
+from render.rollout.server_judge import ServerScene
 from schemas.base import utc
-from schemas.status import DeploymentStatus, ServerStatus, Stage, Tree
+from schemas.status import DeploymentStatus, ServerStatus, Stage, Tree, Work
 
 replace = msgspec.structs.replace
-_STEPS = 32  # a Deployment makes at most so many steps in one look; all its rows fit
+_STEPS = 32  # a resource makes at most so many steps in one look; all its rows fit
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +43,21 @@ def advance(tree: Tree, wanted: Wanted, observation: Observation, servers: Colle
 def resume(tree: Tree, gap_start: float, gap_end: float) -> Tree:
     """The tree with a gap in observation (POSIX seconds) committed to all work in hand."""
     start, end = utc(gap_start), utc(gap_end)
-    deployments = {name: stage.add_gap(one, start, end) for name, one in tree.deployments.items()}
-    return replace(tree, deployments=deployments)
+    return replace(
+        tree,
+        servers={name: server.add_gap(one, start, end) for name, one in tree.servers.items()},
+        deployments={name: stage.add_gap(one, start, end) for name, one in tree.deployments.items()},
+    )
+
+
+def has_more_room(before: Tree, after: Tree) -> bool:
+    """Whether fewer servers have their pods replaced than before, so that others may begin."""
+    return len(_rolling(after.servers)) < len(_rolling(before.servers))
+
+
+def _rolling(servers: Mapping[str, ServerStatus]) -> set[str]:
+    """Servers that count against the bound; what is taken back does not."""
+    return {name for name, one in servers.items() if one.progress is not None and one.progress.work is Work.ROLLOUT}
 
 
 def home(wanted: WantedDeployment | Kept | None, status: DeploymentStatus | None) -> str | None:
@@ -67,6 +81,7 @@ class _Look:
         self._servers, self._deployments = dict(tree.servers), dict(tree.deployments)
         self._wake: list[float] = []
         self._reasons: list[str] = []
+        self._rolling = _rolling(self._servers)
         self._by_server = self._group()
 
     def server(self, name: str) -> None:
@@ -131,22 +146,36 @@ class _Look:
 
     def _advance_server(self, name: str, deployments: list[str]) -> None:
         namespace, _, plain = name.partition("/")
-        before = self._servers.get(name)
         wanted = self._wanted.servers.get(name)
-        if before is None and wanted is None:
+        if name not in self._servers and wanted is None:
             return
-        users = {one.partition("/")[2]: self._deployments[one] for one in deployments if one in self._deployments}
-        after = server.advance(wanted, before or server.new(namespace, plain), users, self._observation).status
-        self._set_server(name, before, after)
+        for _ in range(_STEPS):
+            before = self._servers.get(name)
+            step = server.advance(wanted, before or server.new(namespace, plain), self._server_scene(name, deployments))
+            if step.status is None:
+                self._servers.pop(name, None)
+                self._rolling.discard(name)
+                self._reasons.append(f"{name}: deleted")
+                return
+            if step.status == before:
+                self._wake += [step.wake_at] if step.wake_at is not None else []
+                return
+            self._set_server(name, before, step.status)
 
-    def _set_server(self, name: str, before: ServerStatus | None, after: ServerStatus | None) -> None:
-        if after is None:
-            self._servers.pop(name, None)
-            self._reasons.append(f"{name}: deleted")
-        elif after != before:
-            self._servers[name] = after
-            same = before is not None and before.message == after.message and before.stage is after.stage
-            self._reasons.append(f"{name}: {'settings' if same else f'{after.stage}, {after.message}'}")
+    def _server_scene(self, name: str, deployments: list[str]) -> ServerScene:
+        return ServerScene(
+            repository=self._wanted.repository,
+            users={one.partition("/")[2]: self._deployments[one] for one in deployments if one in self._deployments},
+            observation=self._observation,
+            has_room=len(self._rolling - {name}) < self._wanted.repository.max_servers_at_once,
+        )
+
+    def _set_server(self, name: str, before: ServerStatus | None, after: ServerStatus) -> None:
+        self._servers[name] = after
+        self._rolling.discard(name)
+        self._rolling |= _rolling({name: after})
+        same = before is not None and before.message == after.message and before.stage is after.stage
+        self._reasons.append(f"{name}: {'settings' if same else f'{after.stage}, {after.message}'}")
 
     def _advance_deployment(self, name: str, on: ServerStatus, neighbours: list[str]) -> None:
         wanted = self._wanted.deployments.get(name)

@@ -62,6 +62,7 @@ class Held:
 class Told:
     """What one slice is told about a model, and the hash by which a report proves that it speaks of that."""
 
+    model: str
     entry: ConfigEntry
     hash: str
 
@@ -70,7 +71,7 @@ def holds(row: Row, status: DeploymentStatus, scene: Scene) -> Held:
     """Whether all that `row` waits for is observed. `status` is already what the row tells slices and route."""
     proven: list[str] = []
     for until in row.until:
-        held = _CHECKS[until](row, status, scene)
+        held = _CHECKS[until](status, scene)
         if not held.ok:
             return held
         proven += held.pods
@@ -107,37 +108,40 @@ def first_pod(status: DeploymentStatus, scene: Scene, name: SliceName) -> tuple[
     return tuple(able[:1])
 
 
+def quorum(server: ServerStatus, name: SliceName) -> int:
+    """Live pods that "every replica" of a slice needs at least."""
+    rendered = server.slices.get(name)
+    return math.ceil(rendered.replicas.min * server.quorum / 100) if rendered is not None else 1
+
+
 # ---- conditions
 
 
-def _staged(row: Row, status: DeploymentStatus, scene: Scene) -> Held:
+def _staged(status: DeploymentStatus, scene: Scene) -> Held:
     candidate = _candidate(status)
 
-    def has(pod: Pod, told: Told) -> bool:
-        seen = _seen(pod, candidate.name, told)
+    def has(pod: Pod, about: Told) -> bool:
+        seen = report(pod, about)
         return seen is not None and candidate.digest in seen.staged
 
     return _every(status, scene, _pinned(status), has, f"{candidate.revision} on disk")
 
 
-def _first_proven(row: Row, status: DeploymentStatus, scene: Scene) -> Held:
-    name = row.first
-    told = _told(status, name) if name else None
-    if name is None or told is None:
-        return Held(ok=False, why="no pod to try it on")
-    first = status.slices[name].first_pods
-    proven = tuple(pod.name for pod in scene.pods(name) if pod.name in first and _serves(pod, status, told))
-    if first and set(proven) == set(first):
-        return Held(ok=True, pods=proven)
-    return Held(ok=False, why=f"waits for {', '.join(first) or f'a live pod of {name}'} to prove it")
+def _first_proven(status: DeploymentStatus, scene: Scene) -> Held:
+    proven: list[str] = []
+    for name, state in status.slices.items():
+        about = told(status, name) if state.first_pods else None
+        if about is not None:
+            proven += [pod.name for pod in scene.pods(name) if pod.name in state.first_pods and serves(pod, about)]
+            if set(proven) == set(state.first_pods):
+                return Held(ok=True, pods=tuple(proven))
+            return Held(ok=False, why=f"waits for {', '.join(state.first_pods)} to prove it")
+    return Held(ok=False, why="waits for a live pod to try it on")
 
 
-def _proven(row: Row, status: DeploymentStatus, scene: Scene) -> Held:
+def _proven(status: DeploymentStatus, scene: Scene) -> Held:
     switched = tuple(name for name, state in status.slices.items() if state.serve is Role.CANDIDATE)
     names = switched if status.candidate and switched else tuple(status.slices)
-
-    def serves(pod: Pod, told: Told) -> bool:
-        return _serves(pod, status, told)
 
     return _every(status, scene, names, serves, "the digest it is told to serve")
 
@@ -152,14 +156,14 @@ def _every(
     """Every pod whose server is live, at least the quorum. Unknown pods hold it, failed ones within bounds do not."""
     proven: list[str] = []
     for name in slices:
-        told = _told(status, name)
-        if told is None:
+        about = told(status, name)
+        if about is None:
             return Held(ok=False, why=f"{name} is told nothing")
         pods = scene.pods(name)
-        good = [pod.name for pod in pods if proves(pod, told)]
-        failed = [pod.name for pod in pods if _error(pod, status, told)]
+        good = [pod.name for pod in pods if proves(pod, about)]
+        failed = [pod.name for pod in pods if _error(pod, status, about)]
         open_ = [pod.name for pod in pods if pod.live is not False and pod.name not in good and pod.name not in failed]
-        least = _quorum(status, scene, name) - len(failed)
+        least = quorum(scene.server, name) - len(failed)
         if open_ or len(good) < max(1, least):
             missing = ", ".join(sorted(open_)[:5]) or f"{len(good)} of {least} pods"
             return Held(ok=False, why=f"waits for {what}: {name}: {missing}")
@@ -167,7 +171,8 @@ def _every(
     return Held(ok=True, pods=tuple(proven))
 
 
-def _routed(row: Row, status: DeploymentStatus, scene: Scene) -> Held:
+def routed(status: DeploymentStatus, scene: Scene) -> Held:
+    """Whether the route that status renders is live."""
     expected = route_content(scene.repository, scene.server, status)
     live = scene.observation.routes.get(_key(status))
     if live is None or live.content != expected:
@@ -177,7 +182,8 @@ def _routed(row: Row, status: DeploymentStatus, scene: Scene) -> Held:
     return Held(ok=True)
 
 
-def _drained(row: Row, status: DeploymentStatus, scene: Scene) -> Held:
+def drained(status: DeploymentStatus, scene: Scene) -> Held:
+    """Whether the canary slice, or every slice where there is no route any more, has no requests left."""
     pods = scene.pods() if status.route is None else scene.pods("canary")
     name = _model_name(status)
     busy = [pod.name for pod in pods if pod.report and (seen := pod.report.models.get(name)) and seen.requests.busy]
@@ -191,12 +197,12 @@ def _drained(row: Row, status: DeploymentStatus, scene: Scene) -> Held:
     return Held(ok=True)
 
 
-def _unrouted(row: Row, status: DeploymentStatus, scene: Scene) -> Held:
+def _unrouted(status: DeploymentStatus, scene: Scene) -> Held:
     gone = _key(status) not in scene.observation.routes
     return Held(ok=gone, why="waits for the route to be gone")
 
 
-def _unloaded(row: Row, status: DeploymentStatus, scene: Scene) -> Held:
+def _unloaded(status: DeploymentStatus, scene: Scene) -> Held:
     name = _model_name(status)
     still = [pod.name for pod in scene.pods() if pod.live is not False and (not pod.report or _has(pod, name))]
     return Held(ok=not still, why=f"waits for {', '.join(sorted(still)[:5])} to unload")
@@ -206,8 +212,8 @@ _CHECKS = {
     Until.STAGED: _staged,
     Until.FIRST_PROVEN: _first_proven,
     Until.PROVEN: _proven,
-    Until.ROUTED: _routed,
-    Until.DRAINED: _drained,
+    Until.ROUTED: routed,
+    Until.DRAINED: drained,
     Until.UNROUTED: _unrouted,
     Until.UNLOADED: _unloaded,
 }
@@ -219,11 +225,11 @@ _CHECKS = {
 def _failed_pods(row: Row, status: DeploymentStatus, scene: Scene) -> Cause | None:
     policy = status.rollout
     for name in _pinned(status):
-        told = _told(status, name)
-        if told is None or policy is None:
+        about = told(status, name)
+        if about is None or policy is None:
             continue
         pods = scene.pods(name)
-        errors = {pod.name: error for pod in pods if (error := _error(pod, status, told))}
+        errors = {pod.name: error for pod in pods if (error := _error(pod, status, about))}
         first = status.slices[name].first_pods if row.first == name else ()
         allowed = 0 if any(pod in errors for pod in first) else len(pods) * policy.max_failed_replicas // 100
         if len(errors) > allowed:
@@ -284,19 +290,21 @@ def _total(status: DeploymentStatus, pods: Iterable[Pod]) -> Counters:
 # ---- reading one report
 
 
-def _told(status: DeploymentStatus, name: SliceName) -> Told | None:
-    told = entry(status, name)
-    return Told(told, entry_hash(told)) if told is not None else None
+def told(status: DeploymentStatus, name: SliceName) -> Told | None:
+    """What the slice `name` is told about a Deployment's model, None for nothing."""
+    made = entry(status, name)
+    return Told(_model_name(status), made, entry_hash(made)) if made is not None else None
 
 
-def _seen(pod: Pod, name: str, told: Told) -> ModelReport | None:
+def report(pod: Pod, about: Told) -> ModelReport | None:
     """The pod's report of the model, if it is about the entry that status renders now."""
-    seen = pod.report.models.get(name) if pod.report else None
-    return seen if seen is not None and seen.entry == told.hash else None
+    seen = pod.report.models.get(about.model) if pod.report else None
+    return seen if seen is not None and seen.entry == about.hash else None
 
 
-def _serves(pod: Pod, status: DeploymentStatus, told: Told) -> bool:
-    seen, target = _seen(pod, _model_name(status), told), wanted(told.entry, pod.name)
+def serves(pod: Pod, about: Told) -> bool:
+    """Whether the pod proves what it is told to serve."""
+    seen, target = report(pod, about), wanted(about.entry, pod.name)
     return bool(pod.live) and seen is not None and target is not None and seen.serving == target.digest
 
 
@@ -306,10 +314,10 @@ class _Error:
     message: str
 
 
-def _error(pod: Pod, status: DeploymentStatus, told: Told) -> _Error | None:
+def _error(pod: Pod, status: DeploymentStatus, about: Told) -> _Error | None:
     """A certain failure of the candidate on this pod."""
     candidate = status.candidate
-    seen = _seen(pod, candidate.name, told) if candidate else None
+    seen = report(pod, about) if candidate else None
     error = seen.error if seen else None
     if candidate is None or error is None or not error.permanent or error.digest != candidate.digest:
         return None
@@ -319,13 +327,6 @@ def _error(pod: Pod, status: DeploymentStatus, told: Told) -> _Error | None:
 def _has(pod: Pod, name: str) -> bool:
     seen = pod.report.models.get(name) if pod.report else None
     return seen is not None and (seen.entry is not None or seen.serving is not None)
-
-
-def _quorum(status: DeploymentStatus, scene: Scene, name: SliceName) -> int:
-    rendered = scene.server.slices.get(name)
-    pinned = status.progress.slices.get(name) if status.progress else None
-    replicas = rendered.replicas.min if rendered else pinned or 1
-    return math.ceil(replicas * scene.server.quorum / 100)
 
 
 def _pinned(status: DeploymentStatus) -> tuple[SliceName, ...]:

@@ -22,13 +22,15 @@ def object_key(kind: str, namespace: str, name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Pod:
-    """One pod of a slice. `live`: its server answers; None when that is unknown. `report`: None when out of reach."""
+    """One pod of a slice. `live`: its server answers; None when that is unknown. `report`: None when out of reach.
+    `template`: the content hash of the pod template that it was made from."""
 
     name: str
     slice: str
     live: bool | None
     ready: bool
     report: SidecarReport | None
+    template: str = ""
 
 
 @dataclass(frozen=True, slots=True)

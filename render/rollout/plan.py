@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from render.objects.route import MAIN_ALONE
 from schemas.resources import Strategy
 from schemas.status import (
     DeploymentStatus,
@@ -24,7 +25,6 @@ from schemas.status import (
 
 CURRENT, CANDIDATE = Role.CURRENT, Role.CANDIDATE
 COMMON = RouteState()
-MAIN_ALONE = RouteState(split={"main": 100, "canary": 0})
 
 
 class Until(StrEnum):

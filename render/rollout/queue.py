@@ -19,13 +19,24 @@ def turn(deployments: Iterable[DeploymentStatus]) -> str | None:
     return max((one.metadata.name for one in deployments if _loads(one)), default=None)
 
 
+def at_work(deployments: Iterable[DeploymentStatus]) -> list[str]:
+    """The Deployments that a server's own rollout waits for: a rollout is in hand, or being taken back.
+
+    A rollback that failed is not: new pods may be what it needs.
+    """
+    return sorted(one.metadata.name for one in deployments if _is_at_work(one))
+
+
+def _is_at_work(status: DeploymentStatus) -> bool:
+    progress = status.progress
+    return progress is not None and progress.work is not Work.CLEAN_UP and status.stage is not Stage.ROLLBACK_FAILED
+
+
 def _loads(status: DeploymentStatus) -> bool:
     progress = status.progress
-    if progress is None or progress.work is Work.CLEAN_UP:
+    if progress is None or not _is_at_work(status):
         return False
-    if progress.work is Work.ROLLBACK:
-        return status.stage is not Stage.ROLLBACK_FAILED and bool(progress.moved)
-    return loads_candidate(progress.step)
+    return bool(progress.moved) if progress.work is Work.ROLLBACK else loads_candidate(progress.step)
 
 
 def _began(status: DeploymentStatus) -> float:

@@ -6,18 +6,21 @@ rollout into a rollback; a human's newer will ends it the same way. Without work
 is wanted and what is current starts a rollout.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
 import msgspec
 
 from render.normal import Kept, WantedDeployment
+from render.objects.route import MAIN_ALONE
 from render.rollout import judge
 from render.rollout.clock import elapsed
 from render.rollout.judge import Held, Scene
-from render.rollout.plan import COMMON, MAIN_ALONE, Row, at, loads_candidate, rows
+from render.rollout.plan import COMMON, Row, at, loads_candidate, rows
 from schemas import API_VERSION
 from schemas.base import utc
+from schemas.resources import Strategy
 from schemas.status import (
     SCHEMA_VERSION,
     Cause,
@@ -68,7 +71,7 @@ def advance(wanted: WantedDeployment | Kept | None, status: DeploymentStatus, sc
     """
     if status.stage is Stage.CLEAN_UP_COMPLETE:
         return Step(None)
-    status = _apply_policy(wanted, status)
+    status = _cover_slices(_apply_policy(wanted, status), scene)
     if not scene.observation.complete:
         return Step(status)
     status = _apply_will(wanted, status, scene)
@@ -99,6 +102,25 @@ def _apply_policy(wanted: WantedDeployment | Kept | None, status: DeploymentStat
 def _relabel(revision: ModelRevision | None, wanted: ModelRevision) -> ModelRevision | None:
     """`wanted` where it is the same model: its labels and address may differ."""
     return wanted if revision is not None and revision.model_hash == wanted.model_hash else revision
+
+
+def _cover_slices(status: DeploymentStatus, scene: Scene) -> DeploymentStatus:
+    """A slice that was added is told what main is told as soon as it is there, since a route may lead to it; one that
+    was removed is told nothing. The slices that a rollout began with are its own."""
+    pinned = status.progress.slices if status.progress is not None else {}
+    slices = {name: state for name, state in status.slices.items() if name in pinned or name in scene.server.slices}
+    return replace(status, slices=_with_later(slices, pinned, scene))
+
+
+def _with_later(
+    told: dict[SliceName, SliceState], pinned: Collection[SliceName], scene: Scene
+) -> dict[SliceName, SliceState]:
+    main = told.get("main")
+    if main is None:
+        return told
+    later = [name for name in scene.server.slices if name not in pinned and name != "main"]
+    told = told | dict.fromkeys(later, replace(main, first_pods=()))
+    return {name: told[name] for name in sorted(told)}
 
 
 def _with_message(status: DeploymentStatus) -> DeploymentStatus:
@@ -147,11 +169,13 @@ def _apply_pause(status: DeploymentStatus, scene: Scene) -> DeploymentStatus:
 
 def _idle(wanted: WantedDeployment | Kept | None, status: DeploymentStatus, scene: Scene) -> Step:
     if isinstance(wanted, WantedDeployment) and _is_new(wanted.model, status):
-        held = _held_back(wanted, status)
+        held = _held_back(wanted, status, scene)
         if held is not None:
             return Step(replace(status, message=held))
         return Step(_begin_rollout(wanted, status, scene))
-    return Step(_cover_slices(status, scene))
+    if status.stage is Stage.ROLLOUT_COMPLETE:  # its label may have changed
+        status = replace(status, message=_serves(status.current))
+    return Step(status)
 
 
 def _is_new(model: ModelRevision, status: DeploymentStatus) -> bool:
@@ -161,22 +185,13 @@ def _is_new(model: ModelRevision, status: DeploymentStatus) -> bool:
     return failed is None or failed.model_hash != model.model_hash or model.attempt > failed.attempt
 
 
-def _held_back(wanted: WantedDeployment, status: DeploymentStatus) -> str | None:
+def _held_back(wanted: WantedDeployment, status: DeploymentStatus, scene: Scene) -> str | None:
     current, model = status.current, wanted.model
+    if scene.server.progress is not None and wanted.rollout.strategy is not Strategy.EMERGENCY:
+        return f"revision {model.revision} waits until InferenceServer {model.server} is done with its pods"
     if current is not None and (current.server, current.name) != (model.server, model.name):
         return f"served as {current.name} on {current.server}; to serve it elsewhere, commit it as another Deployment"
     return None
-
-
-def _cover_slices(status: DeploymentStatus, scene: Scene) -> DeploymentStatus:
-    """A slice that was added or removed meanwhile: the steady route covers all, so all serve the current one."""
-    if status.current is None:
-        return status
-    if status.stage is Stage.ROLLOUT_COMPLETE:  # its label may have changed
-        status = replace(status, message=_serves(status.current))
-    if set(status.slices) == set(scene.server.slices):
-        return status
-    return replace(status, slices=dict.fromkeys(scene.server.slices, SliceState(serve=Role.CURRENT)))
 
 
 # ---- beginnings
@@ -329,7 +344,7 @@ def _next(status: DeploymentStatus, row: Row, held: Held, scene: Scene) -> Step:
 def _has_turn(status: DeploymentStatus, row: Row, scene: Scene) -> bool:
     """One candidate at a time is newly served on a server; an emergency does not queue."""
     entering = loads_candidate(row.step) and not loads_candidate(_progress(status).step)
-    urgent = status.rollout is not None and status.rollout.strategy.value == "emergency"
+    urgent = status.rollout is not None and status.rollout.strategy is Strategy.EMERGENCY
     return not entering or urgent or scene.turn in (None, status.metadata.name)
 
 
@@ -341,16 +356,13 @@ def _enter(status: DeploymentStatus, row: Row, scene: Scene, pods: tuple[str, ..
 
 
 def _slices(status: DeploymentStatus, row: Row, scene: Scene) -> dict[SliceName, SliceState]:
-    """What the row tells the pinned slices, and what slices that came later get: the current revision."""
+    """What the row tells the pinned slices; those that came later follow main."""
     if row.slices is None:
         return status.slices
     told = dict(row.slices)
     if row.first is not None:
         told[row.first] = replace(told[row.first], first_pods=judge.first_pod(status, scene, row.first))
-    if told and status.current is not None:
-        later = [name for name in scene.server.slices if name not in told]
-        told.update(dict.fromkeys(later, SliceState(serve=Role.CURRENT)))
-    return {name: told[name] for name in sorted(told)}
+    return _with_later({name: told[name] for name in sorted(told)}, _progress(status).slices, scene)
 
 
 def _serves_candidate(state: SliceState | None) -> bool:

@@ -1,6 +1,6 @@
 """The files of a small real repository, as a person would write them. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import yaml
@@ -16,24 +16,41 @@ SETTLE = "100ms"
 STEPS = ({"weight": 10, "soak": "300ms"}, {"weight": 50, "soak": "300ms"})
 
 
-def fresco(*, storage: list[str], bake: str = "200ms", allow: Sequence[str] = ()) -> str:
+def fresco(
+    *,
+    storage: list[str],
+    bake: str = "200ms",
+    allow: Sequence[str] = (),
+    images: Mapping[str, str] | None = None,
+    deadlines: Mapping[str, str] | None = None,
+) -> str:
     """`fresco.yaml` for one local cluster. `storage`: prefixes that the namespace may take artifacts from. `allow`: the
     resources, `Kind namespace/name`, that may be deleted with many others."""
     gateway = {"name": "public", "namespace": "gateway", "implementation": "envoy", "settle": SETTLE}
     spec = {
         "clusters": [{"name": CLUSTER, "local": True, "gateway": gateway}],
         "namespaces": {NAMESPACE: {"storage": storage}},
-        "rollout": {"bake": bake},
+        "images": dict(images or {}),
+        "rollout": {"bake": bake, "deadlines": dict(deadlines or {})},
         "guards": {"allowDeletion": list(allow)},
     }
     return _yaml({"apiVersion": API, "kind": "Repository", "spec": spec})
 
 
-def server(*, replicas: int = 2, canary: int = 1, load_deadline: str = "5m", name: str = SERVER) -> str:
+def server(
+    *,
+    replicas: int = 2,
+    canary: int = 1,
+    load_deadline: str = "5m",
+    name: str = SERVER,
+    args: Sequence[str] = (),
+    update: str = "surge",
+) -> str:
     """An InferenceServer of real Triton servers."""
     spec: dict[str, Any] = {
-        "backend": {"type": "triton", "version": "24.10"},
+        "backend": {"type": "triton", "version": "24.10", "args": list(args)},
         "replicas": replicas,
+        "update": update,
         "sync": {"loadDeadline": load_deadline},
     }
     if canary:

@@ -8,9 +8,12 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from schemas.report import Reason
-from schemas.status import DeploymentStatus, Stage
+from schemas.status import DeploymentStatus, ServerStatus, Stage
 from tests.e2e import repository
 from tests.e2e.artifacts import Artifact
 from tests.e2e.harness import LocalFresco, local_fresco
@@ -117,10 +120,16 @@ class World:
         known = {SUBJECT_FILE, SERVER_FILE, repository.path_of("deployments", NEIGHBOUR)}
         return [path for path in self.fresco.files() if "/" in path and path not in known]
 
+    def _is_as_written(self, server: ServerStatus) -> bool:
+        args = list(server.current.args) if server.current is not None else None
+        return (args, set(server.slices)) == _args_and_slices(self.server)
+
     def _is_quiet(self) -> bool:
         fresco, status = self.fresco, self.fresco.status(SUBJECT)
         server, settings = fresco.server_status(), fresco.repository_status()
         if status is None or server is None or settings is None or status.progress is not None:
+            return False
+        if server.progress is not None or server.failed is not None or not self._is_as_written(server):
             return False
         if status.current is None or status.current.digest != self.good.digest:
             return False
@@ -128,9 +137,14 @@ class World:
         return not findings and fresco.is_settled()
 
 
-def server_text(*, canary: int = 1) -> str:
+def _args_and_slices(text: str) -> tuple[list[str], set[str]]:
+    spec = yaml.safe_load(text)["spec"]
+    return spec["backend"]["args"], {"main", "canary"} if "canary" in spec else {"main"}
+
+
+def server_text(*, canary: int = 1, **others: Any) -> str:
     """An InferenceServer with two replicas, and canaries; a load that hangs is given up early."""
-    return repository.server(canary=canary, load_deadline="8s")
+    return repository.server(canary=canary, load_deadline="8s", **others)
 
 
 @contextmanager

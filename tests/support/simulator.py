@@ -1,12 +1,16 @@
 """A cluster of values: pods that do at once what status renders, with faults on request. For tests of the rules."""
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Literal
 
 import msgspec
 
 from render.normal import Kept, Wanted, WantedDeployment, WantedServer
-from render.objects import route_content
+from render.objects import route_content, route_object, template_content
+from render.objects.base import Fleet
 from render.objects.model_config import entries
 from render.rollout import Advanced, advance
 from render.rollout.observation import Observation, Pod, Route, key, object_key
@@ -29,6 +33,7 @@ from schemas.status import (
     ModelRevision,
     Replicas,
     RepositoryStatus,
+    Role,
     RolloutPolicy,
     ServerTemplate,
     SliceName,
@@ -49,11 +54,11 @@ def digest(number: int) -> str:
     return f"sha256:{number:064x}"
 
 
-def model(number: int, *, name: str = "scorer", attempt: int = 0) -> ModelRevision:
+def model(number: int, *, name: str = "scorer", on: str = "gpu-a", attempt: int = 0) -> ModelRevision:
     """Revision `number` of a model."""
     return ModelRevision(
-        model_hash=f"sha256:{number:04x}{abs(hash(name)) % 16**8:08x}{0:052x}",
-        server="gpu-a",
+        model_hash=f"sha256:{sha256(f'{on}/{name}/{number}'.encode()).hexdigest()}",
+        server=on,
         name=name,
         type=ModelType.REPOSITORY,
         revision=str(number),
@@ -94,12 +99,14 @@ def deployment(
     )
 
 
-def server(*, main: int = 2, canary: int = 0) -> WantedServer:
+def server(
+    *, main: int = 2, canary: int = 0, image: str = "triton:24.10", update: Literal["surge", "replace"] = "surge"
+) -> WantedServer:
     """An accepted InferenceServer."""
     template = ServerTemplate(
         template_version=1,
         backend=BackendType.TRITON,
-        image="triton:24.10",
+        image=image,
         model_sync_image="model-sync:1",
         args=(),
         env={},
@@ -108,41 +115,62 @@ def server(*, main: int = 2, canary: int = 0) -> WantedServer:
         cache=CachePolicy(size_limit="1Gi"),
         sync=SyncPolicy(resync=15, connections=8, load_deadline=300),
         on_model_failure="block",
-        update="surge",
+        update=update,
     )
     replicas: dict[SliceName, Replicas] = {"main": Replicas(min=main, max=main)}
     if canary:
         replicas["canary"] = Replicas(min=canary, max=canary)
-    return WantedServer(template=template, replicas=replicas, quorum=75, findings=(), source="servers/gpu-a.yaml:1")
+    return WantedServer(
+        template=template, replicas=replicas, quorum=75, deadline=600, findings=(), source="servers/gpu-a.yaml:1"
+    )
 
 
 @dataclass
 class SimulatedPod:
-    """One pod: what it serves, and how it misbehaves."""
+    """One pod: what it serves, and how it misbehaves. `behind`: it has not seen its newest config yet. `crashed`: its
+    server is being started again."""
 
     name: str
     slice: SliceName
+    template: str = ""
+    image: str = ""
     serving: dict[str, str] = field(default_factory=dict)
     staged: set[str] = field(default_factory=set)
     live: bool | None = True
     silent: bool = False
     busy: bool = False
+    behind: bool = False
+    crashed: bool = False
+    ready: bool = False
+    told: dict[str, ConfigEntry] | None = None
     requests: Requests = field(default_factory=Requests)
 
 
 @dataclass
 class Simulator:
-    """`wanted` is what humans want now; `step` lets the agent look once and the cluster do what came of it."""
+    """`wanted` is what humans want now; `step` lets the agent look once and the cluster do what came of it.
+
+    `faults`: why a digest cannot be served, on any pod. `broken`: images whose server never gets live. `breaks`: by
+    image, digests that cannot be loaded on its pods. `routes_held`: the gateway takes over nothing for now.
+    `reached`: by Deployment, the server and the slices that its live route leads to; `reached_before`: before the
+    last commit.
+    """
 
     wanted: Wanted
     now: float = 1_800_000_000.0
     faults: dict[str, Reason] = field(default_factory=dict)
+    broken: set[str] = field(default_factory=set)
+    breaks: dict[str, set[str]] = field(default_factory=dict)
     pods: dict[str, list[SimulatedPod]] = field(default_factory=dict)
     applied: Tree | None = None
     routes: dict[str, Route] = field(default_factory=dict)
     commits: list[Advanced] = field(default_factory=list)
     after_commit: Callable[[], None] = lambda: None
     complete: bool = True
+    made: Counter[str] = field(default_factory=Counter)
+    routes_held: bool = False
+    reached: dict[str, tuple[str, tuple[SliceName, ...]]] = field(default_factory=dict)
+    reached_before: dict[str, tuple[str, tuple[SliceName, ...]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.tree = Tree(repository=self.wanted.repository)
@@ -160,11 +188,13 @@ class Simulator:
     def _want(self, deployments: dict[str, WantedDeployment | Kept], servers: dict[str, WantedServer | Kept]) -> None:
         self.wanted = Wanted(repository=self.wanted.repository, servers=servers, deployments=deployments)
 
-    def step(self) -> bool:
-        """One look of the agent, one commit, one round of the cluster. False if nothing changed."""
-        done = advance(self.tree, self.wanted, self.observe())
-        if done.tree is self.tree:
-            return False
+    def step(self, resumed: Tree | None = None) -> bool:
+        """One round of the cluster, one look of the agent, one commit. False if nothing changed. `resumed`: the tree
+        with a gap that is still to be committed."""
+        rolled = self.roll()
+        done = advance(resumed or self.tree, self.wanted, self.observe())
+        if done.tree == self.tree:
+            return rolled
         self.tree = done.tree
         self.commits.append(done)
         self.apply()
@@ -195,16 +225,82 @@ class Simulator:
         return self.tree.deployments[name]
 
     def apply(self) -> None:
-        """The cluster takes over what status renders."""
+        """The cluster takes over what status renders. Pods follow, round by round."""
         self.applied = self.tree
+        self.reached_before = self.reached
         for name, one in self.tree.servers.items():
-            pods = self.pods.setdefault(name, [])
+            self.pods[name] = [pod for pod in self.pods.get(name, []) if pod.slice in one.slices]
             for slice_name, state in one.slices.items():
-                have = [pod for pod in pods if pod.slice == slice_name]
-                for number in range(len(have), state.replicas.min):
-                    pods.append(SimulatedPod(f"{one.metadata.name}-{slice_name}-{number}", slice_name))
-            self.pods[name] = [pod for pod in pods if pod.slice in one.slices]
-        self.routes = {name: self._route(name) for name, one in self.tree.deployments.items() if one.route is not None}
+                if not any(pod.slice == slice_name for pod in self.pods[name]):
+                    for _ in range(state.replicas.min):
+                        self._make(name, slice_name)
+        self.pods = {name: pods for name, pods in self.pods.items() if name in self.tree.servers}
+        if not self.routes_held:
+            self.take_routes()
+
+    def take_routes(self) -> None:
+        """The gateway takes over the routes."""
+        tree = self.applied or self.tree
+        live = [name for name, one in tree.deployments.items() if one.route is not None]
+        self.routes = {name: self._route(name) for name in live}
+        self.reached = {name: self._reach(name) for name in live}
+
+    def crash(self, pod: SimulatedPod) -> None:
+        """The pod's server dies. It is live again after the next round."""
+        pod.live, pod.ready, pod.crashed = False, False, True
+        pod.serving.clear()
+
+    def roll(self) -> bool:
+        """One round of what Kubernetes does for its pods: crashed servers are started again, and in each slice one pod
+        is made or removed at most."""
+        self.observe()
+        tree = self.applied or self.tree
+        for pod in [pod for pods in self.pods.values() for pod in pods if pod.crashed]:
+            pod.live, pod.crashed = pod.image not in self.broken, False
+        rolled = [self._roll_slice(name, one) for name, server in tree.servers.items() for one in server.slices]
+        return any(rolled)
+
+    def lose(self, pod: SimulatedPod) -> None:
+        """The pod's node is gone."""
+        for pods in self.pods.values():
+            if pod in pods:
+                pods.remove(pod)
+
+    def _roll_slice(self, server_key: str, name: SliceName) -> bool:
+        tree = self.applied or self.tree
+        on, mine = tree.servers[server_key], [pod for pod in self.pods[server_key] if pod.slice == name]
+        replicas, content = on.slices[name].replicas.min, template_content(tree.repository, on, name)
+        old, new = ([pod for pod in mine if (pod.template == content) is fresh] for fresh in (False, True))
+        surge = 1 if self._template(server_key, name).update == "surge" else 0
+        spare = sum(pod.ready for pod in mine) - (replicas - 1 + surge)
+        surplus = new[replicas:] or [pod for pod in old if not pod.ready or spare > 0]
+        if surplus and (old or len(mine) > replicas):
+            self.pods[server_key].remove(surplus[-1])
+        elif len(new) < replicas and len(mine) < replicas + (surge if old else 0):
+            self._make(server_key, name)
+        else:
+            return False
+        return True
+
+    def _make(self, server_key: str, name: SliceName) -> None:
+        tree = self.applied or self.tree
+        on, made = tree.servers[server_key], self._template(server_key, name)
+        slice_key = f"{on.metadata.name}-{name}"
+        pod = SimulatedPod(
+            name=f"{slice_key}-{self.made[slice_key]}",
+            slice=name,
+            template=template_content(tree.repository, on, name),
+            image=made.image,
+            live=made.image not in self.broken,
+        )
+        self.made[slice_key] += 1
+        self.pods[server_key].append(pod)
+
+    def _template(self, server_key: str, name: SliceName) -> ServerTemplate:
+        on = (self.applied or self.tree).servers[server_key]
+        template = on.current if on.slices[name].template is Role.CURRENT else on.candidate
+        assert template is not None
+        return template
 
     def _route(self, name: str) -> Route:
         one = self.tree.deployments[name]
@@ -217,6 +313,19 @@ class Simulator:
         return (
             before if before is not None and before.content == content else Route(content=content, live_since=self.now)
         )
+
+    def _reach(self, name: str) -> tuple[str, tuple[SliceName, ...]]:
+        """The server and the slices that get requests, as the rendered route has it."""
+        one = (self.applied or self.tree).deployments[name]
+        revision = one.current or one.candidate
+        assert revision is not None
+        on = (self.applied or self.tree).servers[key(one.metadata.namespace, revision.server)]
+        made = route_object(Fleet(self.wanted.repository, on), one)
+        assert made is not None
+        weights = {one["name"]: one["weight"] for one in made["spec"]["rules"][0]["backendRefs"]}
+        common = on.metadata.name in weights
+        reached = [name for name in on.slices if common or weights.get(f"{on.metadata.name}-{name}", 0) > 0]
+        return key(on.metadata.namespace, on.metadata.name), tuple(reached)
 
     def observe(self) -> Observation:
         """What the agent can see."""
@@ -234,31 +343,38 @@ class Simulator:
         )
 
     def _pod(self, server_key: str, pod: SimulatedPod) -> Pod:
-        if pod.silent:
-            return Pod(name=pod.name, slice=pod.slice, live=None, ready=False, report=None)
         models = self._models(server_key, pod)
+        gated = [name for name, one in (pod.told or {}).items() if one.gate and one.serve is not None]
+        may_be = bool(pod.live) and pod.told is not None
+        pod.ready = may_be and (pod.ready or all(name in pod.serving for name in gated))
+        if pod.silent:
+            return Pod(pod.name, pod.slice, live=None, ready=False, report=None, template=pod.template)
         report = SidecarReport(
             schema_version=1,
             seq="00000000.1",
             pod=pod.name,
-            namespace="fraud",
-            server_name="gpu-a",
+            namespace=server_key.partition("/")[0],
+            server_name=server_key.partition("/")[2],
             slice=pod.slice,
             config=ConfigReport(),
             server=ServerReport(type="triton", live=bool(pod.live)),
-            ready=True,
+            ready=pod.ready,
             models=models,
         )
-        return Pod(name=pod.name, slice=pod.slice, live=pod.live, ready=bool(pod.live), report=report)
+        return Pod(pod.name, pod.slice, live=pod.live, ready=pod.ready, report=report, template=pod.template)
 
     def _models(self, server_key: str, pod: SimulatedPod) -> dict[str, ModelReport]:
         tree = self.applied or self.tree
         told: dict[str, ConfigEntry] = {}
         for one in tree.deployments.values():
             told |= entries(one, server=server_key.partition("/")[2], slice_name=pod.slice)
-        for name in list(pod.serving):
-            if name not in told:
-                del pod.serving[name]
+        if not pod.behind:
+            pod.told = told
+        told = pod.told or {}
+        if not pod.live:
+            pod.serving.clear()
+        for name in pod.serving.keys() - told.keys():
+            del pod.serving[name]
         return {name: self._model(pod, name, one) for name, one in told.items()}
 
     def _model(self, pod: SimulatedPod, name: str, told: ConfigEntry) -> ModelReport:
@@ -269,9 +385,9 @@ class Simulator:
         error = next((self._error(one, told.attempt) for one in broken), None)
         if target is not None and target.digest not in pod.staged:
             target = None
-        if target is not None and target.digest in self.faults:
+        if target is not None and self._fault(pod, target.digest) is not None and pod.live:
             error = self._error(target.digest, told.attempt)
-        elif target is not None:
+        elif target is not None and pod.live:
             pod.serving[name] = target.digest
         elif told.serve is None:
             pod.serving.pop(name, None)
@@ -284,8 +400,12 @@ class Simulator:
             requests=replace(pod.requests, busy=pod.busy),
         )
 
+    def _fault(self, pod: SimulatedPod, of: str) -> Reason | None:
+        return Reason.LOAD_FAILED if of in self.breaks.get(pod.image, ()) else self.faults.get(of)
+
     def _error(self, of: str, attempt: int) -> ReportError:
-        return ReportError(reason=self.faults[of], message="as asked", permanent=True, digest=of, attempt=attempt)
+        reason = self.faults.get(of, Reason.LOAD_FAILED)
+        return ReportError(reason=reason, message="as asked", permanent=True, digest=of, attempt=attempt)
 
     def _sleep(self) -> bool:
         """Jumps to the next wake-up; False if there is none."""
