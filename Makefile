@@ -11,7 +11,7 @@ PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && exit; done; echo python3)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test lint format types imports golden bench schemas docs lock clean
+.PHONY: help venv demo test lint format types imports golden bench soak schemas docs lock clean
 .DELETE_ON_ERROR:
 
 help: ## List these targets
@@ -41,6 +41,9 @@ golden: $(VENV)/.installed ## Write the expected output of the tests anew: read 
 
 bench: $(VENV)/.installed ## Measure, as ratios to a peer in the same run
 	$(BIN)/python -m tests.bench $(ARGS)
+
+soak: $(VENV)/.installed ## Try to break the rules of a rollout (ARGS='--minutes 60 --seed 7')
+	$(BIN)/python -m tests.soak $(ARGS)
 
 schemas: $(VENV)/.installed ## Write the JSON Schemas from the types
 	$(BIN)/python -m schemas.generate

@@ -1,60 +1,149 @@
-"""The rules under random humans, faults and times. After every step what must always be true is checked."""
+"""The rules under random humans, faults and times. After every commit what must always be true is checked.
+
+`make soak` lets it run for as long as asked. A failure that it finds becomes a named case in `test_found.py`.
+"""
+
+from dataclasses import replace
 
 import hypothesis.strategies as st
-from hypothesis import settings
+import msgspec
+from hypothesis import Phase, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from render import tree
+from render.normal import Kept, WantedDeployment, WantedServer
+from render.rollout import advance, resume
 from schemas.report import Reason
 from schemas.resources import Strategy
-from schemas.status import DeploymentStatus, ModelRevision, Role, RolloutPolicy, SliceName, Stage
-from tests.support.simulator import SCORER, SERVER, Simulator, deployment, model, policy, simulate
+from schemas.status import Finding, ServerStage, Stage, Tree, Work
+from tests.render.rollout import invariants
+from tests.render.rollout.invariants import Commit
+from tests.support.simulator import SimulatedPod, deployment, model, policy, server, simulate
 
+SERVERS = ("gpu-a", "gpu-b")
+PLACES = {"scorer": "gpu-a", "ranker": "gpu-a", "tagger": "gpu-b"}
+OFFSETS = {"scorer": 10, "ranker": 20, "tagger": 30}  # of the numbers of their revisions: a digest tells its number
+IMAGES = ("triton:1", "triton:2", "triton:3")
 POLICIES = (
     policy(),
     policy((10, 60.0), (50, 120.0), bake=600.0),
     policy((100, 30.0)),
+    policy((20, 30.0), paused=True),
     policy(strategy=Strategy.EMERGENCY),
 )
 FINAL = (Stage.ROLLOUT_COMPLETE, Stage.ROLLBACK_COMPLETE)
-REVISIONS = st.integers(1, 4)
+ENDLESS = (Stage.ROLLBACK_FAILED, Stage.CLEAN_UP_IN_PROGRESS)  # what goes on trying
+BROKEN = Finding(file="x.yaml", line=1, column=1, rule="FR001", message="broken")
+
+_LOOKS = 6  # at the same, until nothing is left to decide
+
+names = st.sampled_from(sorted(PLACES))
+servers = st.sampled_from(SERVERS)
+numbers = st.integers(1, 3)
+replicas = st.integers(1, 3)
+canaries = st.integers(0, 2)
+images = st.sampled_from(IMAGES)
 
 
 class Humans(RuleBasedStateMachine):
-    """Commits, reverts, deletions, pauses; pods that fall silent, stay busy or fail; time that goes by."""
+    """What humans commit, how pods behave, and time that goes by."""
 
-    simulator: Simulator
-    before: DeploymentStatus | None = None
-
-    @initialize(canary=st.integers(0, 2), main=st.integers(1, 3))
-    def start(self, canary: int, main: int) -> None:
-        self.simulator = simulate(main=main, canary=canary)
+    def __init__(self) -> None:
+        super().__init__()
+        self.simulator = simulate()
+        repository = msgspec.structs.replace(self.simulator.wanted.repository, max_servers_at_once=1)
+        self.simulator.wanted = replace(self.simulator.wanted, repository=repository, servers={})
+        self.simulator.tree = Tree(repository=repository)
         self.simulator.after_commit = self.check
+        self.written: dict[str, WantedDeployment] = {}
+        self.servers: dict[str, WantedServer] = {}
+        self.broken: set[str] = set()
+        self.before, self.files = self.simulator.tree, dict[str, bytes]()
+        self.urgent: set[str] = set()
 
-    @rule(number=REVISIONS, how=st.sampled_from(POLICIES), attempt=st.integers(0, 1))
-    def commit(self, number: int, how: RolloutPolicy, attempt: int) -> None:
-        self.simulator.want(SCORER, deployment(model(number, attempt=attempt), how))
+    @initialize(main=replicas, canary=canaries, other=replicas, served=st.booleans())
+    def start(self, main: int, canary: int, other: int, served: bool) -> None:
+        self.servers = {"gpu-a": server(main=main, canary=canary, image=IMAGES[0]), "gpu-b": server(main=other)}
+        if served:
+            first = {name: model(OFFSETS[name] + 1, name=name, on=on) for name, on in PLACES.items()}
+            self.written = {name: deployment(revision, policy(), name=name) for name, revision in first.items()}
+        self.publish()
+        self.simulator.run()
 
-    @rule()
-    def delete(self) -> None:
-        self.simulator.want(SCORER, None)
+    # ---- humans
 
-    @rule(number=REVISIONS, reason=st.sampled_from([Reason.LOAD_FAILED, Reason.DIGEST_MISMATCH, Reason.QUARANTINED]))
-    def fail(self, number: int, reason: Reason) -> None:
-        current = self._current()
-        if current is None or current.digest != model(number).digest:  # what serves keeps serving
-            self.simulator.faults[model(number).digest] = reason
+    @rule(name=names, number=numbers, how=st.sampled_from(POLICIES), attempt=st.integers(0, 1))
+    def commit(self, name: str, number: int, how: msgspec.Struct, attempt: int) -> None:
+        revision = model(OFFSETS[name] + number, name=name, on=PLACES[name], attempt=attempt)
+        self.written[name] = deployment(revision, how, name=name)  # type: ignore[arg-type]
+        self.publish()
 
-    @rule()
-    def heal(self) -> None:
-        self.simulator.faults.clear()
+    @precondition(lambda self: self.written)
+    @rule(name=names, how=st.sampled_from(POLICIES))
+    def change_policy(self, name: str, how: msgspec.Struct) -> None:
+        if name in self.written:
+            self.written[name] = replace(self.written[name], rollout=how)  # type: ignore[arg-type]
+            self.publish()
 
-    @precondition(lambda self: self.simulator.pods.get(SERVER))
-    @rule(pick=st.integers(0, 9), silent=st.booleans(), busy=st.booleans())
-    def pod(self, pick: int, silent: bool, busy: bool) -> None:
-        pods = self.simulator.pods[SERVER]
-        pods[pick % len(pods)].silent, pods[pick % len(pods)].busy = silent, busy
+    @rule(name=names)
+    def delete(self, name: str) -> None:
+        self.written.pop(name, None)
+        self.publish()
 
-    @rule(times=st.integers(1, 5))
+    @rule(name=st.sampled_from([*PLACES, *SERVERS]))
+    def spoil(self, name: str) -> None:
+        self.broken ^= {name}
+        self.publish()
+
+    @rule(name=servers, main=replicas, canary=canaries, image=images, update=st.sampled_from(["surge", "replace"]))
+    def commit_server(self, name: str, main: int, canary: int, image: str, update: str) -> None:
+        self.servers[name] = server(main=main, canary=canary, image=image, update=update)  # type: ignore[arg-type]
+        self.publish()
+
+    @rule(name=servers)
+    def delete_server(self, name: str) -> None:
+        self.servers.pop(name, None)
+        self.publish()
+
+    # ---- pods
+
+    @rule(name=names, number=numbers, reason=st.sampled_from([Reason.LOAD_FAILED, Reason.DIGEST_MISMATCH]))
+    def fail(self, name: str, number: int, reason: Reason) -> None:
+        digest = model(OFFSETS[name] + number).digest
+        status = self.simulator.tree.deployments.get(f"fraud/{name}")
+        current = status.current.digest if status is not None and status.current is not None else None
+        if digest != current:  # what serves keeps serving
+            self.simulator.faults[digest] = reason
+
+    @rule(image=st.sampled_from(IMAGES[1:]), name=st.none() | names, number=numbers)
+    def break_image(self, image: str, name: str | None, number: int) -> None:
+        current = {one.current.image for one in self.simulator.tree.servers.values() if one.current is not None}
+        if image in current:
+            return
+        if name is None:
+            self.simulator.broken.add(image)
+        else:
+            self.simulator.breaks.setdefault(image, set()).add(model(OFFSETS[name] + number).digest)
+
+    @precondition(lambda self: self.pods())
+    @rule(pick=st.integers(0, 99), how=st.sampled_from(["silent", "busy", "behind"]), on=st.booleans())
+    def misbehave(self, pick: int, how: str, on: bool) -> None:
+        setattr(self.pods()[pick % len(self.pods())], how, on)
+
+    @precondition(lambda self: self.pods())
+    @rule(pick=st.integers(0, 99), how=st.sampled_from(["crash", "lose"]))
+    def hurt(self, pick: int, how: str) -> None:
+        getattr(self.simulator, how)(self.pods()[pick % len(self.pods())])
+
+    @rule(held=st.booleans())
+    def gateway(self, held: bool) -> None:
+        self.simulator.routes_held = held
+        if not held and self.simulator.applied is not None:
+            self.simulator.take_routes()
+
+    # ---- the agent, and time
+
+    @rule(times=st.integers(1, 6))
     def look(self, times: int) -> None:
         for _ in range(times):
             self.simulator.step()
@@ -65,69 +154,110 @@ class Humans(RuleBasedStateMachine):
         self.simulator.step()
 
     @rule()
+    def lose_a_race(self) -> None:
+        """What was decided is not written: another one was faster."""
+        advance(self.simulator.tree, self.simulator.wanted, self.simulator.observe())
+
+    @rule(seconds=st.sampled_from([10.0, 3600.0]), rounds=st.integers(0, 5))
+    def be_away(self, seconds: float, rounds: int) -> None:
+        """The agent is killed; the cluster goes on. The next one reads its status, and sees everything once."""
+        simulator, began = self.simulator, self.simulator.now
+        for _ in range(rounds):
+            simulator.roll()
+        simulator.now += seconds
+        known = tree.read({path: content for path, content in self.files.items() if tree.is_status(path)})
+        assert known is None or known == simulator.tree
+        simulator.complete = False
+        simulator.step()
+        simulator.complete = True
+        simulator.step(resume(simulator.tree, began, simulator.now))
+
+    @rule()
     def settle(self) -> None:
-        """Without faults and news everything comes to an end."""
-        self.simulator.faults.clear()
-        for pod in self.simulator.pods.get(SERVER, []):
+        """(3) Without faults and news everything that no human holds comes to an end."""
+        simulator = self.simulator
+        simulator.faults.clear()
+        simulator.broken.clear()
+        simulator.breaks.clear()
+        self.broken.clear()
+        for name, one in self.written.items():
+            self.written[name] = replace(one, rollout=msgspec.structs.replace(one.rollout, paused=False))
+        self.publish()
+        for pod in self.pods():
+            pod.silent = pod.busy = pod.behind = False
+            pod.crashed = pod.crashed or not pod.live
+        self.gateway(False)
+        simulator.run(limit=400)
+        for name, one in self.written.items():
+            status = simulator.tree.deployments[f"fraud/{name}"]
+            homeless = PLACES[name] not in self.servers and status.current is None
+            assert homeless or (status.stage in FINAL and status.progress is None), status
+            assert homeless or status.failed is not None or status.current == one.model, status
+        for name, wanted in self.servers.items():
+            on = simulator.tree.servers[f"fraud/{name}"]
+            assert (on.progress, on.candidate, on.stage) == (None, None, ServerStage.SERVE), on
+            assert wanted.template in (on.current, on.failed.template if on.failed is not None else None)
+            assert set(on.slices) == set(wanted.replicas)
+
+    @rule()
+    def endure(self) -> None:
+        """(3) Without news everything that no human holds ends within its deadlines, whatever is broken."""
+        simulator = self.simulator
+        for pod in self.pods():
             pod.silent = pod.busy = False
-        self.simulator.run()
-        status = self.simulator.tree.deployments.get(SCORER)
-        assert status is None or (status.stage in FINAL and status.progress is None), status
+        self.gateway(False)
+        simulator.run(limit=400)
+        held = [one for one in simulator.tree.deployments.values() if one.progress is not None]
+        if not any(one.rollout is not None and one.rollout.paused for one in held):
+            assert all(one.stage in ENDLESS for one in held), held
+            servers = [one.progress for one in simulator.tree.servers.values() if one.progress is not None]
+            assert not [one for one in servers if one.work is Work.ROLLOUT and one.step != "turn"], servers
+
+    # ---- what is checked
 
     @invariant()
-    def is_deterministic(self) -> None:
-        """Looking again at the same changes nothing."""
-        if hasattr(self, "simulator") and not self.simulator.step():
-            assert not self.simulator.step()
+    def comes_to_rest(self) -> None:
+        """Looking again and again at the same changes nothing more, and between commits nothing goes wrong either."""
+        seen, now = self.simulator.observe(), self.simulator.tree
+        for _ in range(_LOOKS):
+            now = advance(now, self.simulator.wanted, seen).tree
+        assert advance(now, self.simulator.wanted, seen).tree is now, "it never comes to rest"
+        invariants.requests_meet_what_the_step_allows(self.simulator, self.urgent)
+        invariants.routed_models_are_served(self.simulator)
 
     def check(self) -> None:
-        status = self.simulator.tree.deployments.get(SCORER)
-        before, self.before = self.before, status
-        if status is None:
-            return
-        self._current_is_not_lost(before, status)
-        self._routed_slices_serve(status)
-        self._one_pod_first(before, status)
+        """After every commit."""
+        after = self.simulator.tree
+        for name, status in after.deployments.items():
+            if invariants.is_emergency(status):
+                self.urgent.add(name)
+            elif status.progress is None:
+                self.urgent.discard(name)
+        commit = Commit(self.before, after, self.simulator, self.files, frozenset(self.urgent))
+        self.files = invariants.check(commit)
+        self.before = after
+        self.publish()  # what is accepted depends on what there is
 
-    def _current_is_not_lost(self, before: DeploymentStatus | None, status: DeploymentStatus) -> None:
-        if before is None or before.current is None or status.current is None:
-            assert before is None or before.current is None
-            return
-        allowed = {before.current.digest, before.candidate.digest if before.candidate else None}
-        assert status.current.digest in allowed
+    # ---- small parts
 
-    def _routed_slices_serve(self, status: DeploymentStatus) -> None:
-        """A slice that the route sends requests to is told to serve, and its pods have proven a revision."""
-        for name in self._routed(status):
-            assert status.slices[name].serve is not None
-        allowed = {one.digest for one in (status.current, status.candidate) if one is not None}
-        for pod in self.simulator.pods.get(SERVER, []):
-            if pod.slice in self._routed(status) and not pod.silent and "scorer" in pod.serving:
-                assert pod.serving["scorer"] in allowed
+    def pods(self) -> list[SimulatedPod]:
+        return [pod for pods in self.simulator.pods.values() for pod in pods]
 
-    def _one_pod_first(self, before: DeploymentStatus | None, status: DeploymentStatus) -> None:
-        """Nobody but the first pod of its slice serves a candidate that was not proven there, emergencies apart."""
-        emergency = status.rollout is not None and status.rollout.strategy is Strategy.EMERGENCY
-        if emergency or before is None or status.candidate is None or before.candidate != status.candidate:
-            return
-        for name, state in status.slices.items():
-            was = before.slices.get(name)
-            alone = status.progress is not None and name == "canary" and status.progress.slices[name] == 1
-            if not alone and state.serve is Role.CANDIDATE and (was is None or was.serve is not Role.CANDIDATE):
-                assert was is not None
-                assert len(was.first_pods) == 1
-
-    def _routed(self, status: DeploymentStatus) -> list[SliceName]:
-        if status.route is None:
-            return []
-        if status.route.split is None:
-            return list(status.slices)
-        return [name for name, weight in status.route.split.items() if weight]
-
-    def _current(self) -> ModelRevision | None:
-        status = self.simulator.tree.deployments.get(SCORER)
-        return status.current if status else None
+    def publish(self) -> None:
+        """What the humans' branch says now: broken files, and Deployments without a server, keep what was accepted."""
+        known = {*self.servers, *(name.partition("/")[2] for name in self.simulator.tree.servers)}
+        kept = Kept((BROKEN,))
+        self.simulator.wanted = replace(
+            self.simulator.wanted,
+            servers={f"fraud/{name}": kept if name in self.broken else one for name, one in self.servers.items()},
+            deployments={
+                f"fraud/{name}": kept if name in self.broken or PLACES[name] not in known else one
+                for name, one in self.written.items()
+            },
+        )
 
 
 TestHumans = Humans.TestCase
-TestHumans.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestHumans.settings = settings(
+    max_examples=100, stateful_step_count=40, deadline=None, phases=(Phase.explicit, Phase.generate, Phase.shrink)
+)
