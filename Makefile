@@ -2,7 +2,7 @@
 
 VENV   := .venv
 BIN    := $(VENV)/bin
-LOCK   := locks/dev.txt
+LOCK   := .ci/locks/dev.txt
 CODE   := schemas render agent tests docs .ci $(wildcard examples)
 
 # The Python that makes the environment: yours (make PYTHON=/path/to/python), or the first of these that works and is new

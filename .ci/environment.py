@@ -2,7 +2,7 @@
 
 Standard library only, and plain enough for Python 3.6 to read: it is what tells the owner of an old Python so.
 
-    python3 .ci/environment.py .venv locks/dev.txt
+    python3 .ci/environment.py .venv .ci/locks/dev.txt
 """
 
 import os

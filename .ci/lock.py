@@ -38,9 +38,9 @@ COMPILE = (
 def main() -> int:
     """Write all lock files. The exit code is uv's, which has said what is wrong."""
     for name, chosen in SETS.items():
-        constraints = () if name == EVERYTHING else (f"--constraint=locks/{EVERYTHING}.txt",)
-        print(f"locks/{name}.txt", flush=True)
-        arguments = (*COMPILE, *chosen, *constraints, *sys.argv[1:], f"--output-file=locks/{name}.txt")
+        constraints = () if name == EVERYTHING else (f"--constraint=.ci/locks/{EVERYTHING}.txt",)
+        print(f".ci/locks/{name}.txt", flush=True)
+        arguments = (*COMPILE, *chosen, *constraints, *sys.argv[1:], f"--output-file=.ci/locks/{name}.txt")
         done = subprocess.run([UV, *arguments], cwd=ROOT, check=False)
         if done.returncode != 0:
             return done.returncode

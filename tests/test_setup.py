@@ -60,7 +60,7 @@ def test_the_sidecar_has_no_client_of_a_cluster_and_the_agent_none_of_a_server()
 
 
 def test_there_is_a_lock_for_every_extra_and_no_other() -> None:
-    assert {path.stem for path in (ROOT / "locks").iterdir()} == SETS.keys()
+    assert {path.stem for path in (ROOT / ".ci" / "locks").iterdir()} == SETS.keys()
     assert PROJECT["project"]["optional-dependencies"].keys() <= SETS.keys()
 
 
@@ -86,7 +86,7 @@ def test_a_locks_versions_are_what_pyproject_and_the_packages_allow(lock: str) -
 @pytest.mark.parametrize("lock", SETS)
 def test_a_lock_has_hashes_and_names_no_index(lock: str) -> None:
     assert [name for name, pin in locks.pins(lock).items() if not pin.hashes] == []
-    text = (ROOT / "locks" / f"{lock}.txt").read_text(encoding="utf-8")
+    text = (ROOT / ".ci" / "locks" / f"{lock}.txt").read_text(encoding="utf-8")
     assert not re.search(r"https?://|--(extra-)?index|--find-links", text)
 
 
@@ -155,7 +155,7 @@ def test_continuous_integration_runs_the_targets_that_people_run() -> None:
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     """As much of a fresh checkout as the set-up looks at."""
-    for name in ("Makefile", "pyproject.toml", ".ci/environment.py", "locks/dev.txt"):
+    for name in ("Makefile", "pyproject.toml", ".ci/environment.py", ".ci/locks/dev.txt"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
     return tmp_path
@@ -171,7 +171,7 @@ def test_what_is_lacking_is_printed_and_nothing_is_made(
     environment: ModuleType, checkout: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(environment, "PYTHON", (3, 9))
-    monkeypatch.setattr(sys, "argv", ["environment.py", str(checkout / ".venv"), str(checkout / "locks/dev.txt")])
+    monkeypatch.setattr(sys, "argv", ["environment.py", str(checkout / ".venv"), str(checkout / ".ci/locks/dev.txt")])
     assert environment.main() == 1
     assert re.search(r"needs Python 3\.11 or newer; .* is 3\.9\.", capsys.readouterr().err)
     assert not (checkout / ".venv").exists()
@@ -245,7 +245,7 @@ def test_a_python_that_has_to_compile_numpy_is_told_what_that_takes(environment:
 
 
 def test_triton_is_installed_first_by_its_own_pin(environment: ModuleType) -> None:
-    pin, *hashes = environment.only(environment.TRITON, ROOT / "locks" / "dev.txt").splitlines()
+    pin, *hashes = environment.only(environment.TRITON, ROOT / ".ci" / "locks" / "dev.txt").splitlines()
     assert pin == "nvidia-pytriton==0.7.0 \\"
     assert any("--hash=sha256:" in line for line in hashes)
     assert not any("==" in line for line in hashes)

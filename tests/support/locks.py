@@ -24,8 +24,8 @@ class Pin:
 
 
 def pins(lock: str) -> dict[NormalizedName, Pin]:
-    """What `locks/<lock>.txt` installs here."""
-    text = (ROOT / "locks" / f"{lock}.txt").read_text(encoding="utf-8")
+    """What `.ci/locks/<lock>.txt` installs here."""
+    text = (ROOT / ".ci" / "locks" / f"{lock}.txt").read_text(encoding="utf-8")
     found = {}
     for line in re.findall(r"^\w.*", text.replace(" \\\n", " "), flags=re.MULTILINE):
         wanted, *hashes = map(str.strip, line.split("--hash="))
