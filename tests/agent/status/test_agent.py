@@ -13,6 +13,7 @@ from agent.local.git_server import GitServer
 from agent.status.health import Trouble
 from schemas.report import Reason, Requests
 from schemas.status import Finding, ServerStage, Stage
+from tests.support.bad_proxy import Mode, bad_proxy
 from tests.support.git import commit_files, git
 from tests.support.harness import BRANCH, SCORER, STEPS, Harness, deployment, digest, harness, repository, server
 from tests.support.simulated_cluster import Fate, SimulatedPod
@@ -323,6 +324,55 @@ async def test_a_branch_that_vanishes_is_put_back_as_it_was(served: Harness) -> 
     served.commit({"scorer.yaml": deployment(2, steps=STEPS)})
     await served.until_at(Stage.ROLLOUT_COMPLETE, 2)
     assert served.commits()[: len(before)] == before
+
+
+async def test_a_branch_that_is_set_back_goes_on_from_there(served: Harness) -> None:
+    """Somebody has forced it back into the middle of a rollout: what the agent finds is what it goes on from."""
+    served.commit({"scorer.yaml": deployment(2, steps=STEPS)})
+    await served.until_at(Stage.ROLLOUT_COMPLETE, 2)
+    commits = served.commits()
+    middle = next(one for one, subject in zip(commits, served.subjects(), strict=True) if "10 %" in subject)
+    git("update-ref", f"refs/heads/{BRANCH}", middle, cwd=served.served)
+    served.commit({"README.md": "somebody was here"})
+    await served.until(lambda: served.commits()[-1] not in commits, "a commit on top of the old one")
+    await served.until_at(Stage.ROLLOUT_COMPLETE, 2)
+    assert middle in served.commits()
+    assert served.serving() == {digest(2)}
+
+
+@pytest.mark.parametrize("how", [Mode.SLOW, Mode.SHUT, Mode.HALF])
+async def test_a_git_server_that_is_slow_refuses_or_answers_half(served: Harness, how: Mode) -> None:
+    await served.kill()
+    async with bad_proxy(served.url) as way:
+        agent = await served.start(url=way.url(served.url))
+        await served.until_at(Stage.ROLLOUT_COMPLETE, 1)
+        way.mode = how
+        served.commit({"scorer.yaml": deployment(2, steps=STEPS)})
+        if how is Mode.SLOW:
+            await served.until_at(Stage.ROLLOUT_COMPLETE, 2)
+        else:
+            await served.until(lambda: Trouble.REPOSITORY in agent.health.troubles, "it says that the server is away")
+            assert served.serving() == {digest(1)}
+        way.mode = Mode.THROUGH
+        agent.refresh()
+        await served.until_at(Stage.ROLLOUT_COMPLETE, 2)
+        await served.until(lambda: not agent.health.troubles, "no trouble is left")
+        await served.kill()
+
+
+async def test_a_push_whose_answer_is_lost_is_not_made_again(served: Harness) -> None:
+    await served.kill()
+    async with bad_proxy(served.url) as way:
+        agent = await served.start(url=way.url(served.url))
+        await served.until_at(Stage.ROLLOUT_COMPLETE, 1)
+        way.mode = Mode.DEAF
+        served.commit({"scorer.yaml": deployment(2, steps=STEPS)})
+        await served.until(lambda: way.deaf == 1, "a push whose answer is lost")
+        agent.refresh()
+        await served.until_at(Stage.ROLLOUT_COMPLETE, 2)
+        told = [subject for subject in served.subjects() if "revision 2: 10 % of the requests" in subject]
+        assert len(told) == len(set(told))
+        await served.kill()
 
 
 async def test_only_pods_whose_config_was_applied_are_nudged(served: Harness) -> None:
