@@ -3,9 +3,10 @@
 A resource that cannot be accepted, or whose absence cannot be trusted, keeps what was accepted last.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
+from typing import TypeVar
 
 import msgspec
 
@@ -18,6 +19,7 @@ from render.settings import Settings
 from render.validate import Host
 from schemas.resources import Deployment, InferenceServer
 from schemas.status import (
+    DeploymentStatus,
     Finding,
     ModelRevision,
     Replicas,
@@ -30,6 +32,8 @@ from schemas.status import (
     TrafficPolicy,
     Tree,
 )
+
+S = TypeVar("S", ServerStatus, DeploymentStatus)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,26 +89,33 @@ def accept(loaded: Loaded, cluster: str, previous: Tree | None) -> Wanted:
     return _frozen(previous, found)
 
 
-def relevant(previous: Tree | None) -> object:
-    """What of a status the acceptance of the same files depends on: while this stays equal, so does what `accept` says.
+def is_ground_the_same(before: Tree | None, after: Tree | None) -> bool:
+    """Whether `accept` says the same of the same files on both statuses: whether what it looks at of them is equal.
 
-    After a commit of one's own, compare it instead of accepting anew: most commits are progress and change nothing.
+    After a commit of one's own, ask this before accepting anew: most commits are progress and change nothing. Costs
+    what differs between the two trees, whose equal parts are the same objects, and a look at each.
     """
-    if previous is None:
-        return None
-    servers = {
-        key: (one.stage is ServerStage.DELETE, one.current, one.candidate, one.slices)
-        for key, one in previous.servers.items()
-    }
-    deployments = {
-        key: (absences.is_leaving(one), _place(one.current), _place(one.candidate), one.traffic)
-        for key, one in previous.deployments.items()
-    }
-    return servers, deployments
+    if before is None or after is None:
+        return before is after
+    return _alike(before.servers, after.servers, _server_ground) and _alike(
+        before.deployments, after.deployments, _deployment_ground
+    )
 
 
-def _place(revision: ModelRevision | None) -> tuple[str, str] | None:
-    return (revision.server, revision.name) if revision is not None else None
+def _alike(before: Mapping[str, S], after: Mapping[str, S], ground: Callable[[S], object]) -> bool:
+    if before.keys() != after.keys():
+        return False
+    return all(one is after[key] or ground(one) == ground(after[key]) for key, one in before.items())
+
+
+def _server_ground(status: ServerStatus) -> object:
+    replicas = {name: one.replicas for name, one in status.slices.items()}
+    return status.stage is ServerStage.DELETE, status.current, status.candidate, replicas
+
+
+def _deployment_ground(status: DeploymentStatus) -> object:
+    places = {(one.server, one.name) for one in (status.current, status.candidate) if one is not None}
+    return absences.is_leaving(status), status.current is not None, places, status.traffic
 
 
 def _frozen(previous: Tree, findings: tuple[Finding, ...]) -> Wanted:

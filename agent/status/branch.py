@@ -10,7 +10,7 @@ from agent.status.writeback import Account, Outcome, Tips, WriteBack, Written
 from render import settings
 from render.errors import InvalidRepository, StatusUnreadable
 from render.load import Loaded, LoadedFile, is_yaml, load_file
-from render.normal import Wanted, accept
+from render.normal import Wanted, accept, is_ground_the_same
 from render.repository import Repository
 from schemas.status import Tree
 
@@ -77,8 +77,10 @@ class Branch:
         written = self._writeback.write(self.tips.cluster, changes, account)
         if written.outcome in (Outcome.WRITTEN, Outcome.UNCHANGED):
             self._files.written()
-            self.tree = tree
+            before, self.tree = self.tree, tree
             self.tips = Tips(main=self.tips.main, cluster=written.commit)
+            if not is_ground_the_same(before, tree):
+                self._accept()  # a name may be free now, or a server there that somebody waits for
         return written
 
     def knows(self, commit: str) -> bool:

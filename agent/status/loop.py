@@ -209,7 +209,7 @@ class Agent:
         await self._write(advanced, looked, now)
 
     async def _write(self, advanced: Advanced, looked: frozenset[str] | None, now: float) -> None:
-        before = self.branch.tree
+        before, wanted = self.branch.tree, self.branch.wanted
         try:
             with self.health.write_seconds.time():
                 written = await self._in_worker(self.branch.write, advanced.tree, self._account(advanced, now))
@@ -226,6 +226,8 @@ class Agent:
         if written.outcome in (Outcome.WRITTEN, Outcome.UNCHANGED):
             self._settled(looked, advanced)
             self._take_written(written, before, advanced)
+            if self.branch.wanted is not wanted:
+                self._agenda.add_everything()
         else:
             self._take_failure(written, now)
         await self._apply(self._clock())

@@ -6,7 +6,7 @@ import pytest
 from render.document import Loaded
 from render.errors import InvalidRepository
 from render.load import load_file
-from render.normal import Kept, Wanted, WantedDeployment, WantedServer, accept, relevant
+from render.normal import Kept, Wanted, WantedDeployment, WantedServer, accept, is_ground_the_same
 from render.resolve import model_hash
 from render.settled import settled
 from schemas.resources import ModelType
@@ -210,7 +210,7 @@ def test_a_renamed_deployment_is_accepted_once_the_old_one_is_gone() -> None:
     assert rules(wanted(previous, **renamed).deployments["fraud/c"]) == ["FR022"]
     left = {key: one for key, one in previous.deployments.items() if key != "fraud/b"}
     later = msgspec.structs.replace(previous, deployments=left)
-    assert relevant(later) != relevant(previous)
+    assert not is_ground_the_same(previous, later)
     assert isinstance(wanted(later, **renamed).deployments["fraud/c"], WantedDeployment)
 
 
@@ -219,7 +219,7 @@ def test_progress_alone_changes_nothing_in_what_is_accepted() -> None:
     one = previous.deployments["fraud/a"]
     moved = msgspec.structs.replace(one, stage=Stage.TRAFFIC_ROUTING, message="10 %", slices={})
     later = msgspec.structs.replace(previous, deployments={**previous.deployments, "fraud/a": moved})
-    assert relevant(later) == relevant(previous)
+    assert is_ground_the_same(previous, later)
     assert wanted(later) == wanted(previous)
 
 

@@ -240,6 +240,19 @@ async def test_a_server_that_goes_before_its_model_stays(served: Harness) -> Non
     assert "fraud/gpu-a" in served.tree.servers
 
 
+async def test_a_name_that_gets_free_goes_to_who_waits_for_it(served: Harness) -> None:
+    heir = deployment(2, name="heir").replace("model:\n", "model:\n    name: scorer\n")
+    served.commit({"scorer.yaml": None, "heir.yaml": heir}, message="another Deployment of the same name")
+    await served.until(lambda: SCORER not in served.tree.deployments, "the one before is cleaned up")
+
+    def done() -> bool:
+        status = served.tree.deployments.get("fraud/heir")
+        return status is not None and status.stage is Stage.ROLLOUT_COMPLETE and status.progress is None
+
+    await served.until(done, "its heir is served, without another commit")
+    assert served.serving() == {digest(2)}
+
+
 async def test_a_deployment_without_its_server_says_so(scene: Harness) -> None:
     scene.commit({"fresco.yaml": repository(), "scorer.yaml": deployment(1, on="absent")})
     await scene.start()
