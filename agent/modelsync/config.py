@@ -11,6 +11,8 @@ from schemas import limits, model_config
 from schemas.model_config import ModelConfig
 from schemas.report import Reason
 
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Owner:
@@ -44,6 +46,8 @@ def check(data: bytes, *, owner: Owner) -> ModelConfig:
         config = msgspec.json.decode(data, type=ModelConfig)
     except msgspec.ValidationError as error:
         raise Failed(Reason.CONFIG_SCHEMA, str(error)) from error
+    except _UNREADABLE as error:
+        raise Failed(Reason.CONFIG_UNREADABLE, f"not JSON: {error}") from error
     expected = model_config.checksum(config.models)
     if config.checksum != expected:
         raise Failed(Reason.CONFIG_CHECKSUM, f"the file says {config.checksum}, its entries are {expected}")
@@ -57,7 +61,7 @@ def _check_version(data: bytes) -> None:
         version = msgspec.json.decode(data, type=_Version).schema_version
     except msgspec.ValidationError as error:
         raise Failed(Reason.CONFIG_SCHEMA, str(error)) from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except _UNREADABLE as error:
         raise Failed(Reason.CONFIG_UNREADABLE, f"not JSON, or cut short: {error}") from error
     if version > model_config.SCHEMA_VERSION:
         message = f"schema version {version}, this sidecar knows up to {model_config.SCHEMA_VERSION}"

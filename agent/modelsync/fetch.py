@@ -67,6 +67,11 @@ async def fetch(revision: ConfigRevision, layout: Layout, download: Download) ->
         raise _failed(revision, error) from error
     except OSError as error:
         raise _failed(revision, disk_error(error)) from error
+    except Failed:
+        raise
+    except Exception as error:
+        _LOG.exception("unexpected: %s", revision.digest)
+        raise Failed(Reason.DOWNLOAD_FAILED, f"{public(revision.uri)}: {type(error).__name__}") from error
     finally:
         # A thread may still be writing there after a cancellation; the next start removes what it leaves.
         download.ended = True

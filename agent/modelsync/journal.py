@@ -71,7 +71,7 @@ class Journal:
             return msgspec.json.decode(self._path.read_bytes(), type=_Content)
         except FileNotFoundError:
             return _Content()
-        except msgspec.MsgspecError:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             # It is only ever replaced whole, so the disk lost it. Ending for that would help nobody.
             _LOG.exception("%s is not a journal: starting with an empty one", self._path)
             return _Content()

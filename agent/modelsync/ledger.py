@@ -10,7 +10,7 @@ from schemas.report import Reason, ReportError
 
 K = TypeVar("K", bound=Hashable)
 
-# Reasons that become certain by repetition. Others may pass at any time: they are retried until the agent's deadline.
+# Reasons that become certain by repetition, for the agent to decide on. All are retried as long as they are wanted.
 _CERTAIN_BY_REPETITION = (
     Reason.LOAD_FAILED,
     Reason.ARTIFACT_NOT_FOUND,
@@ -20,7 +20,8 @@ _CERTAIN_BY_REPETITION = (
 
 @dataclass(frozen=True)
 class Failure:
-    """One entry: the error as reported, how often it was seen, and when (on the caller's clock) to try again."""
+    """One entry: the error as reported, how often it was seen, and when (on the caller's clock) to try again: never
+    where trying cannot help, and still where it has only failed often enough for a verdict."""
 
     error: ReportError
     count: int
@@ -41,7 +42,7 @@ class Ledger(Generic[K]):
         repeated = failure.reason in _CERTAIN_BY_REPETITION and not failure.passing
         certain = repeated and count >= limits.LOAD_ATTEMPTS
         error = failure.error(digest=digest, attempt=attempt, retries=count - 1, certain=certain)
-        self._failures[key] = Failure(error, count, now + self._pause(count))
+        self._failures[key] = Failure(error, count, float("inf") if failure.permanent else now + self._pause(count))
         return error
 
     def condemn(self, key: K, error: ReportError) -> None:
@@ -58,19 +59,19 @@ class Ledger(Generic[K]):
         return failure.error if failure else None
 
     def permanent(self, key: K) -> bool:
-        """Whether trying `key` again cannot help."""
+        """Whether what is held against `key` is certain."""
         error = self.error(key)
         return error is not None and error.permanent
 
     def allows(self, key: K, now: float) -> bool:
         """Whether `key` may be tried at `now`."""
         failure = self._failures.get(key)
-        return failure is None or (not failure.error.permanent and now >= failure.retry_at)
+        return failure is None or now >= failure.retry_at
 
     def next_retry(self, *, after: float) -> float | None:
         """When the first retry later than `after` is due; None for never."""
-        due = (failure.retry_at for failure in self._failures.values() if not failure.error.permanent)
-        return min((time for time in due if time > after), default=None)
+        due = (failure.retry_at for failure in self._failures.values())
+        return min((time for time in due if after < time < float("inf")), default=None)
 
     def keep_only(self, keys: Collection[K]) -> None:
         """Forgets every key that is not among `keys`."""

@@ -12,7 +12,7 @@ from typing import Final
 
 from agent.modelsync.backend import IndexState, Refused, ServerBackend, TimedOut, Unreachable
 from agent.modelsync.errors import Failed
-from agent.modelsync.identity import Key, Target
+from agent.modelsync.identity import Identity, Key, Target
 from agent.modelsync.journal import Journal, LoadNote
 from agent.modelsync.layout import Layout, Publication
 from agent.modelsync.server import ServerWatch
@@ -56,6 +56,10 @@ class Crashes:
         """The names under way when the server's start `generation` ended. The first to ask takes the picture."""
         return self._suspects.setdefault(generation, frozenset(self.under_way))
 
+    def forget(self, generation: int) -> None:
+        """It had not ended: the next picture is another one."""
+        self._suspects.pop(generation, None)
+
 
 class Loader:
     """Loads and unloads. At most one call for each name at a time; the caller sees to that."""
@@ -81,6 +85,8 @@ class Loader:
         # Directories that the server may be reading for a load of an earlier sidecar, by name. A model that loses its
         # files while it is loaded can hang for ever.
         self.orphaned: dict[str, str] = {}
+        # What was loaded under a name and has not passed its examination: it serves, and does not count.
+        self.unexamined: dict[str, Identity] = {}
 
     async def load(self, job: Job) -> float:
         """Has the server serve `job`, proven, and returns the seconds the server took. Raises Failed."""
@@ -89,11 +95,12 @@ class Loader:
         self._layout.tidy(job.name, keep=self.orphaned.get(job.name))
         publication = self._publish(job, previous)
         self.crashes.under_way.add(job.name)
+        self.unexamined[job.name] = job.target.identity
         try:
             seconds = await self._call(job)
             await self._examine(job)
         except Unreachable as error:
-            raise await self._unreachable(job, previous, generation, error) from error
+            raise await self._unreachable(job, previous, publication, generation, error) from error
         except TimedOut as error:
             raise self._timed_out(job, previous, error) from error
         except Refused as error:
@@ -106,6 +113,7 @@ class Loader:
         finally:
             if job.name not in self.hung:
                 self.crashes.under_way.discard(job.name)
+        self.unexamined.pop(job.name, None)
         self._settle(job)
         return seconds
 
@@ -116,6 +124,7 @@ class Loader:
             self._journal.end(name)
         self.hung.clear()
         self.orphaned.clear()
+        self.unexamined.clear()
 
     async def unload(self, name: str) -> None:
         """Has the server drop `name`, waits until it has, then takes it off the disk. Raises Failed."""
@@ -126,6 +135,7 @@ class Loader:
             raise Failed(Reason.SERVER_UNAVAILABLE, f"cannot unload: {error!r}") from error
         self._layout.remove(name)
         self._server.unloaded(name)
+        self.unexamined.pop(name, None)
         _LOG.info("unloaded %s", name)
 
     def _publish(self, job: Job, previous: Publication | None) -> Publication:
@@ -152,13 +162,14 @@ class Loader:
         """Raises Failed unless the server proves the load, and the smoke test is answered; Unreachable."""
         try:
             proof = await self._server.prove(job.name)
+            has_outputs = proof is not None and await self._backend.has_outputs(job.name)
         except TimedOut as error:
             raise Failed(Reason.PROOF_MISMATCH, f"no proof: {error}") from error
         if proof != job.target.identity:
             raise Failed(Reason.PROOF_MISMATCH, f"the server proves {proof}, {job.target.identity} was loaded")
+        if not has_outputs:
+            raise Failed(Reason.MODEL_INVALID, "it declares no outputs, in config.pbtxt or itself", permanent=True)
         try:
-            if not await self._backend.has_outputs(job.name):
-                raise Failed(Reason.MODEL_INVALID, "it declares no outputs, in config.pbtxt or itself", permanent=True)
             if job.smoke is not None:
                 await self._backend.smoke(job.name, job.smoke)
         except (Refused, TimedOut) as error:
@@ -180,13 +191,19 @@ class Loader:
         linked = self._layout.linked().get(name)
         return linked.directory if linked else None
 
-    async def _unreachable(self, job: Job, previous: Publication | None, generation: int, error: Unreachable) -> Failed:
+    async def _unreachable(
+        self, job: Job, previous: Publication | None, publication: Publication, generation: int, error: Unreachable
+    ) -> Failed:
         suspects = self.crashes.suspects(generation)
         died = await self._server.ended(generation)
+        if not died:
+            # It may serve what was just loaded: without its directory Triton would hide it, and serve it on.
+            self.crashes.forget(generation)
+            self._put_back(job, previous or publication)
+            return Failed(Reason.SERVER_UNAVAILABLE, f"the server broke off the load: {error}")
         self._put_back(job, previous)
-        if not died or suspects != {job.name}:
-            if died:
-                self.one_by_one |= suspects
+        if suspects != {job.name}:
+            self.one_by_one |= suspects
             return Failed(Reason.SERVER_UNAVAILABLE, f"the server broke off the load: {error}")
         failure = Failed(Reason.QUARANTINED, f"the server died while it loaded this: {error}", permanent=True)
         self._journal.quarantine(job.key, failure.error(digest=job.target.digest, attempt=job.attempt))

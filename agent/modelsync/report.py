@@ -18,6 +18,7 @@ class Facts:
     entries: Mapping[str, ConfigEntry]
     hashes: Mapping[str, str]
     proven: Mapping[str, Identity]
+    unexamined: Mapping[str, Identity]
     requests: Mapping[str, Requests]
     staged: frozenset[str]
     under_way: Mapping[str, ModelState]
@@ -59,7 +60,7 @@ def _state(name: str, entry: ConfigEntry | None, facts: Facts) -> ModelState:
     revisions = [serve] if serve is not None else needed(entry, facts.pod)
     if any(_is_hopeless(name, entry, revision, facts) for revision in revisions):
         return ModelState.FAILED
-    if serve is not None and proven == target(serve).identity:
+    if serve is not None and proven == target(serve).identity and facts.unexamined.get(name) != proven:
         return ModelState.SERVING
     if all(revision.digest in facts.staged for revision in revisions):
         return ModelState.STAGED

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Final, TypeVar
 
-from agent.modelsync.backend import Counters, IndexState, ServerBackend, TimedOut, Unreachable
+from agent.modelsync.backend import Counters, IndexState, Refused, ServerBackend, TimedOut, Unreachable
 from agent.modelsync.identity import Identity
 from schemas.report import Requests
 
@@ -27,6 +27,8 @@ class ServerWatch:
         # Counts what was learned of single names, so that an observation that began before does not undo it.
         self._lessons = 0
         self._learned: dict[str, int] = {}
+        self._refused = False
+        self._observed = 0  # the start that was observed last
         self.live = False
         self.generation = 0
         self.started_at: float | None = None
@@ -34,6 +36,12 @@ class ServerWatch:
         self.index: dict[str, IndexState] = {}
         self.proven: dict[str, Identity] = {}
         self.requests: dict[str, Requests] = {}
+
+    @property
+    def is_known(self) -> bool:
+        """Whether `index` and `proven` say what the server has: it was observed since its start, or it is not there.
+        A server that does not answer in time may have anything."""
+        return self._observed == self.generation if self.live else self._refused
 
     async def run(self) -> None:
         """Probes and samples for ever."""
@@ -46,8 +54,9 @@ class ServerWatch:
         """Asks once whether the server is live, and takes note."""
         try:
             live = await self._backend.live()
-            self._misses = 0
-        except TimedOut:
+            self._misses, self._refused = 0, not live
+        except (TimedOut, Refused):
+            self._refused = False
             # A busy machine is no dead server; refusing a connection is.
             self._misses += 1
             live = self.live and self._misses < MISSES
@@ -65,11 +74,12 @@ class ServerWatch:
         try:
             index = await self._backend.index()
             proven = await self._prove([name for name, state in index.items() if state is IndexState.READY])
-        except (Unreachable, TimedOut) as error:
+        except (Unreachable, TimedOut, Refused) as error:
             _LOG.warning("the server did not answer an observation: %s", error)
             return
         if self._forgot(index):
             self._started()
+        self._observed = self.generation
         for name in [name for name, lesson in self._learned.items() if lesson > begun]:
             _copy(name, self.index, index)
             _copy(name, self.proven, proven)
@@ -119,7 +129,7 @@ class ServerWatch:
     async def _came_up(self) -> None:
         try:
             self.version = await self._backend.version()
-        except (Unreachable, TimedOut):
+        except (Unreachable, TimedOut, Refused):
             return  # The next probe tries again.
         self.live = True
         self._started()
@@ -145,7 +155,7 @@ class ServerWatch:
             return
         try:
             counters = dict(await self._backend.statistics())
-        except (Unreachable, TimedOut) as error:
+        except (Unreachable, TimedOut, Refused) as error:
             _LOG.debug("no statistics: %s", error)
             return
         before, self._counters = self._counters, counters

@@ -178,7 +178,7 @@ class Engine:
             self._put_in_force(config_file.check(data, owner=self._owner))
         except FileNotFoundError:
             _LOG.info("no entries are in force yet")
-        except Failed as error:
+        except (Failed, OSError) as error:
             _LOG.warning("the entries of the last start are of no use: %s", error)
 
     # Comparing.
@@ -213,7 +213,9 @@ class Engine:
         self._judged_at = now = time.monotonic()
         return Judgement(
             may_load=lambda name, identity, attempt: self._loads.allows(Key(name, identity, attempt), now),
-            condemned=lambda name, identity, attempt: self._loads.permanent(Key(name, identity, attempt)),
+            condemned=lambda name, identity, attempt: (
+                self._loader.unexamined.get(name) == identity or self._loads.permanent(Key(name, identity, attempt))
+            ),
             may_fetch=lambda revision, attempt: self._fetches.allows(fetch_key(revision, attempt), now),
         )
 
@@ -225,7 +227,8 @@ class Engine:
                 if revision.digest not in self._downloads:
                     self._start_download(revision, attempt)
             case Remove(name):
-                self._layout.remove(name)
+                if self.server.is_known:
+                    self._layout.remove(name)
             case Unload(name):
                 if self._server_takes_orders():
                     self._start_task(name, ModelState.UNLOADING, self._unload(name))
@@ -234,7 +237,7 @@ class Engine:
                     self._start_task(name, ModelState.LOADING, self._load(action))
 
     def _server_takes_orders(self) -> bool:
-        return self.server.live and self._hung_since is None
+        return self.server.live and self.server.is_known and self._hung_since is None
 
     def _has_turn(self, name: str) -> bool:
         loading = {other for other, (state, _) in self._tasks.items() if state is ModelState.LOADING}
@@ -255,9 +258,9 @@ class Engine:
             await work
         except Failed as error:
             _LOG.warning("%s: %s", name, error)
-        except OSError:
-            # The disk: nothing has been promised yet that the next pass would not see.
-            _LOG.exception("%s: the models volume", name)
+        except Exception:  # noqa: BLE001 - said, and tried again ever more slowly
+            # Mostly the disk: nothing has been promised yet that the next pass would not see.
+            _LOG.exception("%s: an unexpected end", name)
             await asyncio.sleep(1.0)
 
     async def _load(self, action: Load) -> None:
@@ -272,6 +275,10 @@ class Engine:
             if error.reason is Reason.LOAD_TIMED_OUT:
                 self._hang()
             self._loads.failed(job.key, error, now=time.monotonic(), digest=job.target.digest, attempt=job.attempt)
+            raise
+        except Exception as error:
+            failed = Failed(Reason.LOAD_FAILED, f"{type(error).__name__}: {error}", passing=True)
+            self._loads.failed(job.key, failed, now=time.monotonic(), digest=job.target.digest, attempt=job.attempt)
             raise
         self._metrics.loaded(self._load_seconds[action.name])
         self._loads.succeeded(job.key)
@@ -376,7 +383,9 @@ class Engine:
                 continue
             if state is IndexState.READY:
                 self._loader.orphaned[name] = note.publication.directory
-            if self.server.proven.get(name) != note.publication.target.identity:
+            if self.server.proven.get(name) == note.publication.target.identity:
+                self._loader.unexamined[name] = note.publication.target.identity
+            else:
                 self._layout.put_back(name, note.previous)
             if state is IndexState.UNKNOWN and not orderly:
                 self._suspect(note, alone=len(self._recovering) == 1)
@@ -419,7 +428,8 @@ class Engine:
     def _note_ready(self) -> None:
         if self._config is not None and self._may_be_ready() and not self._blocked():
             self._ready_generation = self.server.generation
-        self._journal.set_ready(self._ready_generation == self.server.generation and self._may_be_ready())
+        if self.server.is_known:
+            self._journal.set_ready(self._ready_generation == self.server.generation and self._may_be_ready())
 
     def _may_be_ready(self) -> bool:
         return self.server.live and self._hung_since is None
@@ -461,6 +471,7 @@ class Engine:
                 entries=self._entries(),
                 hashes=self._hashes,
                 proven=self.server.proven,
+                unexamined=self._loader.unexamined,
                 requests=self.server.requests,
                 staged=self._staged,
                 under_way={name: state for name, (state, _) in self._tasks.items()},

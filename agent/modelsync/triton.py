@@ -125,6 +125,8 @@ class TritonBackend:
             TypeError,
             ValueError,
             AttributeError,
+            OverflowError,
+            RecursionError,
         ) as error:
             raise Refused(f"not a v2 inference request: {error!r}", invalid=True) from error
         await self._ask("infer", name, inputs, outputs=outputs, client_timeout=test.timeout_seconds)
@@ -170,6 +172,8 @@ def _parsed(path: Path) -> model_config_pb2.ModelConfig:
     config = model_config_pb2.ModelConfig()
     try:
         text_format.Parse(path.read_text("utf-8"), config)
+    except IsADirectoryError as error:
+        raise Refused(f"{CONFIG} is a directory", invalid=True) from error
     except FileNotFoundError:
         return config  # Triton completes it by itself, for backends that can.
     except (text_format.ParseError, UnicodeDecodeError) as error:

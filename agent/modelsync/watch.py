@@ -2,6 +2,7 @@
 local node) swap a symlink in it and never write the file itself."""
 
 import asyncio
+import logging
 from pathlib import Path
 
 from watchdog.events import (
@@ -25,6 +26,9 @@ _EVENTS: list[type[FileSystemEvent]] = [
 ]
 
 
+_LOG = logging.getLogger(__name__)
+
+
 class DirectoryWatch:
     """Sets `changed` whenever something in `directory` changes. Without the directory nothing is watched."""
 
@@ -36,7 +40,10 @@ class DirectoryWatch:
 
     def start(self) -> None:
         """Begins to watch."""
-        self._observer.start()
+        try:
+            self._observer.start()
+        except OSError as error:
+            _LOG.warning("no events of the config: it is read at each resync alone: %s", error)
         self.refresh()
 
     def refresh(self) -> None:
@@ -44,16 +51,23 @@ class DirectoryWatch:
         inode = self._directory.stat().st_ino if self._directory.is_dir() else None
         if inode == self._inode:
             return
+        if not self._observer.is_alive():
+            return
         self._observer.unschedule_all()
-        self._inode = inode
         if inode is not None:
-            self._observer.schedule(_Handler(self._loop, self._changed), str(self._directory), event_filter=_EVENTS)
+            try:
+                self._observer.schedule(_Handler(self._loop, self._changed), str(self._directory), event_filter=_EVENTS)
+            except OSError as error:
+                _LOG.warning("no events of the config for now: %s", error)
+                return
             self._changed.set()
+        self._inode = inode
 
     def stop(self) -> None:
         """Ends the watching thread."""
         self._observer.stop()
-        self._observer.join()
+        if self._observer.is_alive():
+            self._observer.join()
 
 
 class _Handler(FileSystemEventHandler):

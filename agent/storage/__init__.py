@@ -66,7 +66,10 @@ def open_uri(uri: str) -> Storage:
 
     Raises ArtifactInvalid for a scheme that is not known, or a URI that its storage cannot read.
     """
-    scheme = urlsplit(uri).scheme
+    try:
+        scheme = urlsplit(uri).scheme
+    except ValueError as error:
+        raise ArtifactInvalid(f"{public(uri)}: not a URL that can be read") from error
     if scheme not in _MODULES:
         known = ", ".join(name for name in _MODULES if name)
         raise ArtifactInvalid(f"{public(uri)}: no storage for {scheme}://, only for {known}")
@@ -75,6 +78,10 @@ def open_uri(uri: str) -> Storage:
 
 
 def public(uri: str) -> str:
-    """`uri` as it may stand in a log or a report: without user, password, query and fragment, which can be secrets."""
-    parts = urlsplit(uri)
+    """`uri` as it may stand in a log or a report: without user, password, query and fragment, which can be secrets; of
+    what is no URL only the scheme."""
+    try:
+        parts = urlsplit(uri)
+    except ValueError:
+        return f"{uri.partition(':')[0]}:…"
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))

@@ -10,6 +10,7 @@ The rules are strict, because an archive is an attack until it is proven a model
 
 import io
 import stat
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -17,7 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from lzma import LZMAError
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, Protocol, Self
 
 from agent.storage import ArtifactInvalid
 from agent.storage.files import make_directory, safe_path, write_file
@@ -25,7 +26,12 @@ from schemas.digest import FileEntry
 
 MAGIC_BYTES: Final = 4
 _ZIP_MAGIC = (b"PK\x03\x04", b"PK\x05\x06")
-_BROKEN = (tarfile.TarError, zipfile.BadZipFile, zlib.error, LZMAError, EOFError, NotImplementedError, UnicodeError)
+_BROKEN = (
+    tarfile.TarError, zipfile.BadZipFile, zlib.error, LZMAError, struct.error,
+    EOFError, LookupError, NotImplementedError, OverflowError, RecursionError, ValueError,
+)  # fmt: skip
+_HEADER_BYTES: Final = 1 << 20  # of one header that tells a name, which is read into memory as a whole
+_HEADERS = (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, tarfile.XGLTYPE, b"X")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +62,7 @@ def unpack_tar(reader: Reader, into: Path, *, bounds: Bounds | None = None) -> l
     counted = _Counting(reader)
     meter = _Meter(bounds or Bounds(), lambda: counted.count)
     try:
-        with tarfile.open(fileobj=counted, mode="r|*", bufsize=1 << 18) as archive:
+        with tarfile.open(fileobj=counted, mode="r|*", bufsize=1 << 18, tarinfo=_Member) as archive:
             entries = [entry for member in archive if (entry := _tar_member(archive, member, into, meter))]
             counted.drain()
     except _BROKEN as error:
@@ -102,6 +108,18 @@ def _zip_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, into: Path, met
         return None
     with archive.open(info) as content:
         return write_file(into, _file_path(path), meter.metered(content))
+
+
+class _Member(tarfile.TarInfo):
+    """A member whose headers are no larger than a name can be."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+        """See `TarInfo.frombuf`. Raises ArtifactInvalid."""
+        made = super().frombuf(buf, encoding, errors)
+        if made.type in _HEADERS and made.size > _HEADER_BYTES:
+            raise ArtifactInvalid(f"a header of {made.size} bytes in the archive, {_HEADER_BYTES} are allowed")
+        return made
 
 
 class _Meter:

@@ -52,6 +52,10 @@ class HttpStorage:
                 connector=connector, timeout=timeout, auto_decompress=False, trust_env=True, read_bufsize=CHUNK
             ) as session:
                 return await self._follow(session, into, watch)
+        except aiohttp.InvalidURL as error:  # its own words are the whole URL
+            raise ArtifactInvalid(
+                f"{public(self.url)}: not a URL that can be asked for, or redirected to one"
+            ) from error
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise StorageError(f"{public(self.url)}: {_said(error)}") from error
 
@@ -75,8 +79,11 @@ def _check(response: aiohttp.ClientResponse) -> None:
 
 
 def _next(url: str, location: str) -> str:
-    target = urljoin(url, location)
-    before, after = urlsplit(url), urlsplit(target)
+    try:
+        target = urljoin(url, location)
+        before, after = urlsplit(url), urlsplit(target)
+    except ValueError as error:
+        raise ArtifactInvalid(f"{public(url)}: redirected to what is no URL") from error
     if after.scheme not in ("http", "https") or (before.scheme, after.scheme) == ("https", "http") or not location:
         raise ArtifactInvalid(f"{public(url)}: redirected to {public(target)}, which is refused")
     return target

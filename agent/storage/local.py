@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from agent.storage import ArtifactInvalid, ArtifactNotFound, Storage, StorageError, Watch, archive
+from agent.storage import ArtifactInvalid, ArtifactNotFound, Storage, StorageError, Watch, archive, public
 from agent.storage.files import safe_path, write_file
 from schemas.digest import FileEntry
 
@@ -20,10 +20,10 @@ def storage(uri: str) -> Storage:
     """The directory or archive that `uri` names. Raises ArtifactInvalid for a URI with a host, or a relative path."""
     parts = urlsplit(uri)
     if parts.scheme and parts.netloc not in ("", "localhost"):
-        raise ArtifactInvalid(f"{uri}: file:// takes no host; write file:///path")
+        raise ArtifactInvalid(f"{public(uri)}: file:// takes no host; write file:///path")
     path = Path(unquote(parts.path)) if parts.scheme else Path(uri).absolute()
-    if not path.is_absolute():
-        raise ArtifactInvalid(f"{uri}: not an absolute path")
+    if not path.is_absolute() or "\0" in str(path):
+        raise ArtifactInvalid(f"{public(uri)}: not an absolute path")
     return LocalStorage(path)
 
 

@@ -46,6 +46,8 @@ GOOD = config({"scorer": ConfigEntry(serve=SERVE)})
     [
         (b"", Reason.CONFIG_UNREADABLE),
         (b"\xff\xfe", Reason.CONFIG_UNREADABLE),
+        (GOOD.replace(b"fraud", b"fr\xffud"), Reason.CONFIG_UNREADABLE),
+        (b'{"schemaVersion": 1, "models": ' + b"[" * 100_000, Reason.CONFIG_UNREADABLE),
         (b"[]", Reason.CONFIG_SCHEMA),
         (b"{}", Reason.CONFIG_SCHEMA),
         (GOOD.replace(b'"serve"', b'"served"'), Reason.CONFIG_SCHEMA),

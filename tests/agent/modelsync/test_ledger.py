@@ -18,11 +18,20 @@ def _fail(ledger: Ledger[str], failure: Failed, *, times: int) -> list[bool]:
     ]
 
 
-def test_a_refused_load_becomes_certain_by_repetition() -> None:
+def test_a_refused_load_becomes_certain_by_repetition_and_is_tried_on() -> None:
+    """The agent decides by the verdict; where it is still wanted, what it lacks may come yet."""
     ledger = _ledger()
     found = _fail(ledger, Failed(Reason.LOAD_FAILED, "no"), times=limits.LOAD_ATTEMPTS)
     assert found == [False] * (limits.LOAD_ATTEMPTS - 1) + [True]
+    assert not ledger.allows("k", limits.LOAD_ATTEMPTS)
+    assert ledger.allows("k", 1e9)
+
+
+def test_what_trying_cannot_help_is_never_tried_again() -> None:
+    ledger = _ledger()
+    assert _fail(ledger, Failed(Reason.DIGEST_MISMATCH, "other", permanent=True), times=1) == [True]
     assert not ledger.allows("k", 1e9)
+    assert ledger.next_retry(after=0.0) is None
 
 
 def test_what_may_pass_never_becomes_certain() -> None:

@@ -38,6 +38,24 @@ def packed_zip(files: dict[str, bytes] = FILES) -> bytes:
     return buffer.getvalue()
 
 
+def test_a_header_is_not_read_into_memory_whatever_it_says_of_its_size(tmp_path: Path) -> None:
+    member = tarfile.TarInfo("././@LongLink")
+    member.type, member.size = tarfile.GNUTYPE_LONGNAME, 1 << 32
+    with pytest.raises(ArtifactInvalid, match="a header of 4294967296 bytes"):
+        unpack_tar(io.BytesIO(member.tobuf(tarfile.GNU_FORMAT) + bytes(1 << 20)), tmp_path)
+
+
+def test_a_header_that_means_nothing_is_a_broken_archive(tmp_path: Path) -> None:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:", format=tarfile.PAX_FORMAT) as archive:
+        member = tarfile.TarInfo("m")
+        member.pax_headers = {"GNU.sparse.map": "x,y"}
+        archive.addfile(member)
+    buffer.seek(0)
+    with pytest.raises(ArtifactInvalid, match="not a readable"):
+        unpack_tar(buffer, tmp_path)
+
+
 @pytest.mark.parametrize(
     "data",
     [packed_tar(""), packed_tar("gz"), packed_tar("xz"), packed_tar("gz", prefix="./"), packed_zip()],

@@ -56,6 +56,8 @@ async def test_redirects_are_followed_and_queries_kept(tmp_path: Path) -> None:
         ("redirect/?to=http://169.254.169.254/latest", ArtifactInvalid, "link-local"),
         ("redirect/?to=http://[fe80::1]/latest", ArtifactInvalid, "link-local"),
         ("redirect/?to=file:///etc/passwd", ArtifactInvalid, "refused"),
+        ("redirect/?to=http://h:abc/x%3Fsignature=secret", ArtifactInvalid, "not a URL"),
+        ("redirect/?to=http://[x/?signature=secret", ArtifactInvalid, "no URL"),
     ],
 )
 async def test_what_goes_wrong_has_its_name(tmp_path: Path, path: str, error: type[StorageError], said: str) -> None:
