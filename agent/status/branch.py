@@ -40,6 +40,7 @@ class Branch:
         self._source = Source()
         self._files = BranchFiles()
         self._seen = False
+        self._is_main = False
 
     @property
     def epoch(self) -> int:
@@ -54,9 +55,6 @@ class Branch:
     def refresh(self) -> Moved:
         """Looks at the remote and reads what has moved. Raises RemoteUnavailable."""
         tips = self._writeback.fetch()
-        if tips.cluster is None and self.tips.cluster is not None:
-            # Without its status a cluster would begin anew, and take every route away: it is never taken for wanted.
-            tips = Tips(main=tips.main, cluster=self._writeback.restore(self.tips.cluster))
         if not self._seen or tips.main != self.tips.main:
             tips = self._load(tips)
         moved = Moved(
@@ -103,14 +101,23 @@ class Branch:
         """Reads main, which may name another branch for this cluster: then the tips are those with that one."""
         self._loaded = self._source.read(self._writeback.repository, tips.main) if tips.main is not None else None
         found = settings.find(self._loaded, self._cluster) if self._loaded is not None else ()
-        if isinstance(found, settings.Settings) and self._writeback.turn_to(found.cluster.branch or self._default):
-            return self._writeback.fetch()
-        return tips
+        if not isinstance(found, settings.Settings):
+            return tips
+        branch = found.cluster.branch or self._default
+        self._is_main = self._writeback.is_main(branch)
+        if self._is_main or not self._writeback.turn_to(branch):
+            return tips
+        cluster = self._writeback.fetch().cluster
+        if cluster is None and tips.cluster is not None:  # a new name for what is there
+            cluster = self._writeback.restore(tips.cluster)
+        return Tips(main=tips.main, cluster=cluster)
 
     def _accept(self) -> None:
         self.wanted, self.invalid = None, None
         if self._loaded is None:
             self.invalid = "there is no such branch yet"
+        elif self._is_main:
+            self.invalid = f"fresco.yaml: the branch of the cluster {self._cluster} is this one, where people work"
         elif self.unreadable is None:
             try:
                 self.wanted = accept(self._loaded, self._cluster, self.tree)

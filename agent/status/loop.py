@@ -25,6 +25,7 @@ from agent.status.pace import Pace
 from agent.status.settings import Settings
 from agent.status.writeback import Account, Outcome, WriteBack, Written
 from render.errors import FrescoError, RemoteUnavailable
+from render.normal import Wanted
 from render.rollout import Advanced, advance, has_more_room, home, resume
 from render.rollout.observation import key
 from schemas.status import ServerStage, Stage, Tree
@@ -204,6 +205,8 @@ class Agent:
         with self.health.advance_seconds.time():
             advanced = await self._in_worker(advance, tree, wanted, self.observer.picture(now), looked)
         if advanced.tree == before and self.branch.is_exact:
+            self.health.over(Trouble.RENDER)
+            self.health.over(Trouble.PUSH)
             self._settled(looked, advanced)
             return
         await self._write(advanced, looked, now)
@@ -277,7 +280,7 @@ class Agent:
 
     def _look_again(self, before: Tree | None, after: Tree) -> None:
         """What has just changed may go on by what is already seen; what is cleaned up is forgotten by the next look."""
-        changed = _changed(before, after)
+        changed = _changed(before, after, self.branch.wanted)
         self._agenda.add(changed)
         more_room = before is not None and has_more_room(before, after)
         if more_room or any(status.stage is Stage.CLEAN_UP_COMPLETE for status in after.deployments.values()):
@@ -388,10 +391,11 @@ def _busy(tree: Tree) -> set[str]:
     return {name for name in working if name is not None} | unsettled
 
 
-def _changed(before: Tree | None, after: Tree) -> set[str]:
+def _changed(before: Tree | None, after: Tree, wanted: Wanted | None) -> set[str]:
     """Servers of what differs between two trees, whose equal parts are the same objects."""
     servers, deployments = (before.servers, before.deployments) if before else ({}, {})
-    places = {home(None, one) for name, one in after.deployments.items() if deployments.get(name) is not one}
+    specs = wanted.deployments if wanted is not None else {}
+    places = {home(specs.get(name), one) for name, one in after.deployments.items() if deployments.get(name) is not one}
     names = {name for name, one in after.servers.items() if servers.get(name) is not one}
     return names | {place for place in places if place is not None}
 

@@ -59,6 +59,9 @@ class Observer:
         self._routes: dict[str, Route] = {}
         self._stale: set[str] = set()
         self._changes = Changes()
+        self.complete = False
+        """Whether the cluster was seen, and every pod of it answered or failed to answer in time. It stays so:
+        a pod that comes later is unknown until it answers, and holds up nobody but its own rollouts."""
 
     async def run(self) -> None:
         """Follows the cluster and its pods until it is cancelled."""
@@ -84,11 +87,6 @@ class Observer:
             routes=MappingProxyType(dict(self._routes)),
             complete=self.complete,
         )
-
-    @property
-    def complete(self) -> bool:
-        """Whether the cluster was seen, and every pod of it answered or failed to answer in time."""
-        return self._state is not None and not self._unasked
 
     @property
     def applied(self) -> str | None:
@@ -121,6 +119,7 @@ class Observer:
         servers = self._take_pods({key(pod.namespace, pod.name): pod for pod in state.pods})
         routes = self._take_routes(state.routes)
         objects = _differing(before.objects if before else {}, state.objects)
+        self.complete = self.complete or not self._unasked
         self._note(Changes(servers=servers, routes=routes, objects=objects), force=before is None)
 
     def _take_pods(self, pods: dict[str, PodState]) -> frozenset[str]:
@@ -176,7 +175,6 @@ class Observer:
             self._take_report(name, _server(pod), report)
 
     def _take_report(self, name: str, server: str, report: SidecarReport | None) -> None:
-        was_complete = self.complete
         known = name in self._reports
         before = self._reports.get(name)
         self._reports[name] = report
@@ -186,7 +184,8 @@ class Observer:
         if not known or report != before:
             self._stale.add(server)
             self._note(Changes(servers=frozenset({server})))
-        if self.complete != was_complete:
+        if not self.complete and not self._unasked:
+            self.complete = True
             self._note(Changes(), force=True)
 
     def _note(self, changes: Changes, *, force: bool = False) -> None:

@@ -18,8 +18,8 @@ AUTHOR: Final = ("fresco-agent", "fresco-agent@serving.fresco.dev")
 SUBJECT_CHARACTERS: Final = 100
 EPOCH: Final = "Lease-Epoch"
 
-_OURS: Final = "refs/fresco/remote/cluster"
-_MAIN: Final = "refs/fresco/remote/main"
+_MEMORY: Final = "fresco-branch"  # a file in the clone: the branch that was the cluster's last
+_MAIN: Final = "refs/fresco/main"
 
 
 class Outcome(StrEnum):
@@ -92,26 +92,48 @@ class WriteBack:
         """This process' epoch as the writer of the branch; 0 before it has one."""
         return self._epoch
 
+    def is_main(self, branch: str) -> bool:
+        """Whether `branch` is the humans'."""
+        return f"refs/heads/{branch}" == self._main
+
     def turn_to(self, branch: str) -> bool:
         """From now on the cluster's branch is `branch`. Whether that is another one: then fetch."""
         before, self._branch = self._branch, f"refs/heads/{branch}"
         self._wrote = self._wrote and before == self._branch
+        (self._directory / _MEMORY).write_text(branch, "utf-8")
         return before != self._branch
 
     def fetch(self) -> Tips:
-        """Both branches as they are at the remote. Raises RemoteUnavailable."""
+        """Both branches as they are at the remote. A cluster's branch that was there and has vanished is put back:
+        without its status the cluster would begin anew, and take every route away. Raises RemoteUnavailable."""
         if self._opened is None:
             self._opened = Repository.open_or_clone(self._directory, self._url, self._credentials)
-        self._opened.fetch(self._url, (f"+{self._main}:{_MAIN}", f"+{self._branch}:{_OURS}"))
-        return Tips(main=self._opened.resolve(_MAIN), cluster=self._opened.resolve(_OURS))
+            self._remember()
+        known = self._opened.resolve(self._ours)
+        self._opened.fetch(self._url, (f"+{self._main}:{_MAIN}", f"+{self._branch}:{self._ours}"))
+        cluster = self._opened.resolve(self._ours)
+        if cluster is None and known is not None:
+            cluster = self.restore(known)
+        return Tips(main=self._opened.resolve(_MAIN), cluster=cluster)
+
+    def _remember(self) -> None:
+        memory = self._directory / _MEMORY
+        if memory.exists():
+            self._branch = f"refs/heads/{memory.read_text('utf-8')}"
+
+    @property
+    def _ours(self) -> str:
+        """Where the clone keeps the cluster's branch."""
+        return f"refs/fresco/remote/{self._branch.removeprefix('refs/heads/')}/tip"
 
     def restore(self, commit: str) -> str:
-        """Puts the branch back where it was, after it has vanished at the remote. Raises RemoteUnavailable."""
+        """Puts the branch where `commit` is: it has vanished at the remote, or it is a new name for one that was there.
+        Raises RemoteUnavailable."""
+        self.repository.set_reference(self._ours, commit)  # not forgotten when the push fails
         result = self.repository.push(self._url, commit, self._branch)
         if result.outcome is not PushOutcome.OK:
             reason = one_line(result.reason)
-            raise RemoteUnavailable(f"{self._branch} has vanished and cannot be put back: {reason}")
-        self.repository.set_reference(_OURS, commit)
+            raise RemoteUnavailable(f"{self._branch} is not there and cannot be made: {reason}")
         return commit
 
     def write(self, parent: str | None, changes: Mapping[str, bytes | None], account: Account) -> Written:
@@ -147,7 +169,7 @@ class WriteBack:
         match result.outcome:
             case PushOutcome.OK:
                 self._wrote = True
-                self.repository.set_reference(_OURS, commit)
+                self.repository.set_reference(self._ours, commit)
                 return Written(Outcome.WRITTEN, commit)
             case PushOutcome.LOST_RACE:
                 return Written(Outcome.LOST_RACE, parent, one_line(result.reason))

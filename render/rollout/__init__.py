@@ -198,6 +198,8 @@ class _Look:
             if step.status.stage is Stage.CLEAN_UP_COMPLETE:
                 return  # committed once, forgotten at the next look
             status = step.status
+            if home(wanted, status) != key(on.metadata.namespace, on.metadata.name):
+                return  # it is another server's now
 
     def _set(self, name: str, status: DeploymentStatus) -> None:
         before = self._deployments.get(name)

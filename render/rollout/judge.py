@@ -13,7 +13,7 @@ from render.objects.model_config import entry
 from render.rollout.observation import Observation, Pod, key
 from render.rollout.plan import Row, Until
 from schemas.model_config import ConfigEntry, entry_hash, wanted
-from schemas.report import ModelReport
+from schemas.report import ModelReport, ModelState
 from schemas.status import (
     Cause,
     Counters,
@@ -303,9 +303,12 @@ def report(pod: Pod, about: Told) -> ModelReport | None:
 
 
 def serves(pod: Pod, about: Told) -> bool:
-    """Whether the pod proves what it is told to serve."""
+    """Whether the pod proves what it is told to serve, its smoke test answered: the digest alone comes before that, and
+    is the same where only options differ."""
     seen, target = report(pod, about), wanted(about.entry, pod.name)
-    return bool(pod.live) and seen is not None and target is not None and seen.serving == target.digest
+    if not pod.live or seen is None or target is None:
+        return False
+    return seen.state is ModelState.SERVING and seen.serving == target.digest
 
 
 @dataclass(frozen=True, slots=True)

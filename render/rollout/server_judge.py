@@ -77,6 +77,9 @@ def troubles(status: ServerStatus, scene: ServerScene) -> tuple[str, ...]:
 
 def _free(row: Row, status: ServerStatus, scene: ServerScene) -> Held:
     at_work = queue.at_work(scene.users.values())
+    server = key(status.metadata.namespace, status.metadata.name)
+    if not any(pod.report for pod in scene.observation.pods.get(server, ())):
+        return Held(ok=True)  # nothing of them can be seen, and new pods may be what they need
     return Held(ok=not at_work, why=f"waits for {_listed(at_work)}, which is being rolled out")
 
 

@@ -95,8 +95,13 @@ def _apply_policy(wanted: WantedDeployment | Kept | None, status: DeploymentStat
         traffic=wanted.traffic,
         findings=wanted.findings,
         current=_relabel(status.current, wanted.model),
-        candidate=_relabel(status.candidate, wanted.model),
+        candidate=_relabel(status.candidate, wanted.model) if not _goes_back(status) else status.candidate,
     )
+
+
+def _goes_back(status: DeploymentStatus) -> bool:
+    """Whether the candidate is being taken back: an attempt that is asked for now is another one."""
+    return status.progress is not None and status.progress.work is Work.ROLLBACK
 
 
 def _relabel(revision: ModelRevision | None, wanted: ModelRevision) -> ModelRevision | None:
@@ -251,7 +256,9 @@ def _work(status: DeploymentStatus, scene: Scene) -> Step:
     plan = rows(status)
     index = at(plan, _progress(status).step)
     row = plan[index]
-    status = _tell(status, row, scene)
+    if row.step != _progress(status).step:  # a change of policy has taken the step away
+        return _next(status, row, Held(ok=True), scene)
+    status = _told_anew(status, _tell(status, row, scene), scene)
     if status.route != row.route:
         return _wait(_without_share(status), row, Held(ok=False, why=_NO_SHARE), scene)
     if status.message.endswith(_NO_SHARE):
@@ -283,6 +290,15 @@ def _tell(status: DeploymentStatus, row: Row, scene: Scene) -> DeploymentStatus:
     moved = tuple(name for name in progress.slices if name in progress.moved or _serves_candidate(slices.get(name)))
     route = _carried(row.route, scene)
     return replace(status, slices=slices, route=route, progress=replace(progress, moved=moved))
+
+
+def _told_anew(before: DeploymentStatus, status: DeploymentStatus, scene: Scene) -> DeploymentStatus:
+    """`status`, its step begun anew where its route is another one now: a policy was changed, or a slice has its share
+    again. What was watched before says nothing about it."""
+    if status.route == before.route:
+        return status
+    progress = replace(_progress(status), since=utc(scene.now), live_since=None, baseline={})
+    return replace(status, progress=progress)
 
 
 def _carried(route: RouteState | None, scene: Scene) -> RouteState | None:

@@ -104,12 +104,20 @@ class Harness:
 
     # ---- the agent
 
-    async def start(self, *, fresh: bool = False, poll: float = 10.0, url: str | None = None) -> Agent:
-        """Starts an agent, with a data directory of its own if it is to be `fresh`. `url`: another way to it."""
+    async def start(
+        self, *, fresh: bool = False, poll: float = 10.0, url: str | None = None, main: str = "main"
+    ) -> Agent:
+        """Starts an agent, with a data directory of its own if it is to be `fresh`. `url`: another way to it. `main`:
+        the branch where people work."""
         self.agents += fresh
         http = await self._http.enter_async_context(reports.session())
         settings = Settings(
-            repository=url or self.url, cluster=CLUSTER, data=self.directory / str(self.agents), poll=poll, window=0.02
+            repository=url or self.url,
+            cluster=CLUSTER,
+            main=main,
+            data=self.directory / str(self.agents),
+            poll=poll,
+            window=0.02,
         )
         self.agent = Agent(settings=settings, cluster=self.cluster, http=http, clock=self.now)
         self.task = asyncio.create_task(self.agent.run())

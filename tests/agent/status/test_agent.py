@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+import yaml
 
 from agent.local.git_server import GitServer
 from agent.status.health import Trouble
@@ -337,6 +338,42 @@ async def test_a_branch_that_vanishes_is_put_back_as_it_was(served: Harness) -> 
     served.commit({"scorer.yaml": deployment(2, steps=STEPS)})
     await served.until_at(Stage.ROLLOUT_COMPLETE, 2)
     assert served.commits()[: len(before)] == before
+
+
+def branch_named(name: str) -> str:
+    """A `fresco.yaml` that gives the cluster a branch of this name."""
+    text = yaml.safe_load(repository())
+    text["spec"]["clusters"][0]["branch"] = name
+    return yaml.safe_dump(text)
+
+
+async def test_another_name_for_the_branch_goes_on_with_what_is_there(served: Harness) -> None:
+    applied = len(served.cluster.applied)
+    before = served.commits()
+    served.commit({"fresco.yaml": branch_named("envs/local"), "scorer.yaml": deployment(2, steps=STEPS)})
+    await served.until_at(Stage.ROLLOUT_COMPLETE, 2)
+    new = git("log", "--reverse", "--format=%H", "envs/local", cwd=served.served).splitlines()
+    assert new[: len(before)] == before
+    for commit in served.cluster.applied[applied:]:
+        assert "manifests/fraud/routes/scorer.yaml" in served.files(commit)
+
+
+async def test_a_branch_that_vanishes_while_nobody_watches_is_put_back_too(served: Harness) -> None:
+    before = served.commits()
+    await served.kill()
+    git("update-ref", "-d", f"refs/heads/{BRANCH}", cwd=served.served)
+    await served.start()
+    served.commit({"scorer.yaml": deployment(2, steps=STEPS)})
+    await served.until_at(Stage.ROLLOUT_COMPLETE, 2)
+    assert served.commits()[: len(before)] == before
+
+
+async def test_the_branch_where_people_work_is_never_written(scene: Harness) -> None:
+    scene.commit({**FIRST, "fresco.yaml": branch_named("people")})
+    git("push", "--quiet", scene.url, "HEAD:people", cwd=scene.checkout)
+    await scene.start(main="people")
+    await scene.until(lambda: scene.agent is not None and Trouble.MAIN in scene.agent.health.troubles, "a word on it")
+    assert git("log", "--author=fresco-agent", "--format=%H", "people", cwd=scene.served) == ""
 
 
 async def test_a_branch_that_is_set_back_goes_on_from_there(served: Harness) -> None:

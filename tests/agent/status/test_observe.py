@@ -64,6 +64,20 @@ async def test_it_is_complete_once_every_pod_has_answered(cluster: SimulatedClus
     ]
 
 
+async def test_a_pod_that_comes_later_is_unknown_and_holds_nobody_up(cluster: SimulatedCluster) -> None:
+    async with observing(cluster) as observer:
+        await until(lambda: observer.complete, "complete")
+        late = SimulatedPod(namespace="fraud", server="gpu-b", slice_="main", name="late", fates={})
+        await late.start()
+        await late.stop()
+        cluster.pods["fraud/late"] = late
+        cluster.changed()
+        await until(lambda: len(observer.pods("fraud/gpu-b")) == 1, "the new pod")
+        assert observer.complete
+        assert observer.pods("fraud/gpu-b")[0].report is None
+        del cluster.pods["fraud/late"]
+
+
 async def test_a_change_of_a_report_names_its_server_alone(cluster: SimulatedCluster) -> None:
     async with observing(cluster) as observer:
         await until(lambda: observer.complete, "complete")

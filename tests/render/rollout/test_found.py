@@ -1,10 +1,17 @@
 """What the machine has found, each as a case with a name: it must never come back."""
 
+import dataclasses
 from itertools import pairwise
+
+import msgspec
+import pytest
 
 from render import plan
 from render.objects.model_config import entry
-from schemas.status import Role, Stage
+from render.rollout import judge
+from schemas.report import ModelState, Reason
+from schemas.resources import Strategy
+from schemas.status import Role, RolloutPolicy, Stage
 from tests.support.simulator import SCORER, SERVER, Simulator, deployment, model, policy, server, simulate
 
 
@@ -37,6 +44,86 @@ def test_a_pod_that_starts_while_the_route_is_taken_away_is_not_ready_without_th
     told = entry(simulator.status(), "main")
     assert told is not None
     assert told.gate
+
+
+STEPS = ((10, 60.0), (50, 3600.0))
+
+
+@pytest.mark.parametrize(
+    "then",
+    [policy((10, 60.0), (80, 60.0)), policy((10, 60.0)), policy((10, 60.0), (50, 60.0), strategy=Strategy.EMERGENCY)],
+    ids=["another weight", "without the step", "an emergency"],
+)
+def test_a_policy_that_changes_late_in_a_step_fails_nothing(then: RolloutPolicy) -> None:
+    """The new step was judged by the time that the old one had taken, and was late at once."""
+    simulator = served(canary=1)
+    simulator.want(SCORER, deployment(model(2), policy(*STEPS)))
+    simulator.run_to(Stage.TRAFFIC_ROUTING, "weight 2")
+    simulator.step()
+    simulator.now += 1200
+    simulator.want(SCORER, deployment(model(2), then))
+    changed = simulator.now
+    simulator.run()
+    assert simulator.status().stage is Stage.ROLLOUT_COMPLETE
+    assert simulator.status().current == model(2)
+    if len(then.steps) > 1 and then.strategy is Strategy.PROGRESSIVE:
+        assert simulator.now - changed >= 60  # its own soak, not what was watched at the smaller share
+
+
+def test_an_attempt_that_is_raised_during_a_rollback_is_made_after_it() -> None:
+    """The attempt that failed was noted with the new number, and the new one was never made."""
+    simulator = served(canary=1)
+    simulator.faults[model(2).digest] = Reason.LOAD_FAILED
+    simulator.want(SCORER, deployment(model(2), policy()))
+    simulator.run_to(Stage.ROLLBACK_IN_PROGRESS)
+    simulator.faults.clear()
+    simulator.want(SCORER, deployment(model(2, attempt=1), policy()))
+    simulator.run()
+    assert simulator.status().current == model(2, attempt=1)
+
+
+def test_new_pods_are_not_kept_waiting_by_a_rollout_of_which_nothing_can_be_seen() -> None:
+    """They are what it needs: the deadlines of neither ran, and each waited for the other."""
+    simulator = served()
+    simulator.want(SCORER, deployment(model(2), policy()))
+    simulator.run_to(Stage.ASSET_PREPARATION)
+    for pod in simulator.pods[SERVER]:
+        pod.silent = True
+    simulator.want_server(SERVER, server(main=2, image="triton:24.11"))
+    simulator.run()
+    current = simulator.tree.servers[SERVER].current
+    assert current is not None
+    assert current.image == "triton:24.11"
+    assert simulator.status().current == model(2)
+
+
+def test_a_first_rollout_that_is_sent_to_another_server_begins_with_the_slices_there() -> None:
+    """It began in the same look with those of the server that it came from, and waited for one that is not there."""
+    simulator = simulate(main=2, canary=1)
+    simulator.want_server("fraud/gpu-b", server(main=2))
+    simulator.want(SCORER, deployment(model(1), policy((10, 60.0))))
+    simulator.run_to(Stage.RESOURCE_ACQUISITION)
+    simulator.want(SCORER, deployment(model(1, on="gpu-b"), policy((10, 60.0))))
+    simulator.run()
+    assert simulator.status().stage is Stage.ROLLOUT_COMPLETE
+    assert simulator.status().current == model(1, on="gpu-b")
+    assert set(simulator.status().slices) == {"main"}
+
+
+def test_a_digest_that_is_not_examined_yet_proves_nothing() -> None:
+    """It was taken for proof while the smoke test was still to be answered."""
+    simulator = served(canary=0)
+    simulator.want(SCORER, deployment(model(2), policy((10, 60.0))))
+    simulator.run_to(Stage.RESOURCE_ACQUISITION, "main first pod")
+    simulator.step()
+    pod = simulator.observe().pods[SERVER][0]
+    about = judge.told(simulator.status(), "main")
+    assert about is not None
+    assert pod.report is not None
+    assert judge.serves(pod, about)
+    loading = msgspec.structs.replace(pod.report.models["scorer"], state=ModelState.LOADING)
+    report = msgspec.structs.replace(pod.report, models={"scorer": loading})
+    assert not judge.serves(dataclasses.replace(pod, report=report), about)
 
 
 def test_a_route_is_rendered_anew_when_the_canary_slice_is_gone() -> None:
