@@ -67,5 +67,6 @@ $(VENV)/.locked: $(LOCK) .ci/environment.py
 	@touch $@
 
 $(VENV)/.installed: $(VENV)/.locked pyproject.toml
-	@$(BIN)/python -m pip --disable-pip-version-check install --quiet --no-index --no-deps --no-build-isolation --editable .
+	@env -u PIP_USER -u PIP_TARGET -u PIP_PREFIX -u PYTHONPATH \
+		$(BIN)/python -m pip --disable-pip-version-check install --quiet --no-index --no-deps --no-build-isolation --editable .
 	@touch $@

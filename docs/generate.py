@@ -128,6 +128,7 @@ LIMITS: Final = {
     "COMMIT_WINDOW": Limit("changes within so long share a commit", _seconds, _AGENT),
     "POLL_MAIN": Limit("looks at the repository without a webhook", _seconds, _AGENT),
     "RESYNC": Limit("looks at everything again", _seconds, _AGENT),
+    "MAX_REPLICAS": Limit("replicas of one slice", _count, _FIXED),
     "MODEL_CONFIG_BYTES": Limit("model config of one slice", _bytes, _FIXED),
     "REPORT_BYTES": Limit("report of one sidecar", _bytes, _FIXED),
     "MESSAGE_CHARACTERS": Limit("message of a report: characters", _count, _FIXED),

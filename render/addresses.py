@@ -7,6 +7,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 _HOSTNAME = re.compile(r"(\*\.)?([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?\.)*[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
+_LABEL = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 _HTTP = ("http", "https")
 
 
@@ -36,8 +37,11 @@ def address(uri: str) -> Address:
 
 
 def public(uri: str) -> str:
-    """`uri` for a message: without user name, password and query."""
-    parts = urlsplit(uri)
+    """`uri` for a message: without user name, password and query. Of what is no URL only the scheme."""
+    try:
+        parts = urlsplit(uri)
+    except ValueError:
+        return f"{uri.partition(':')[0]}:…"
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
@@ -79,6 +83,17 @@ def covers_hostname(granted: str, name: str) -> bool:
 def is_tag(version: str) -> bool:
     """Whether `version` may stand in an image reference."""
     return _TAG.fullmatch(version) is not None
+
+
+def is_label_name(name: str) -> bool:
+    """Whether Kubernetes takes `name` for a label or an annotation: a name, perhaps with a domain and `/` before it."""
+    domain, slash, plain = name.rpartition("/")
+    return _LABEL.fullmatch(plain) is not None and (not slash or is_hostname(domain))
+
+
+def is_label_value(value: str) -> bool:
+    """Whether Kubernetes takes `value` for that of a label."""
+    return not value or _LABEL.fullmatch(value) is not None
 
 
 def covers_image(prefix: str, image: str) -> bool:

@@ -1,4 +1,4 @@
-"""Whether models fit a server's memory. Pure.
+"""Whether models fit a server's memory, and its model config. Pure.
 
 A change loads the new copy beside the old one, so the largest model counts twice. Models that do not say what they
 need count for nothing, and a server that does not say what it has takes everything.
@@ -6,8 +6,15 @@ need count for nothing, and a server that does not say what it has takes everyth
 
 from collections.abc import Collection, Mapping
 
+import msgspec
+
 from schemas.base import amount
 from schemas.resources import Resources
+from schemas.status import ModelRevision
+
+_REVISIONS = 3  # of an entry in a model config at most: served, tried, on disk
+_LINE = 32  # bytes that a line of it has besides its value: a key is counted with the value, indentation is not
+_ENTRY = 400  # bytes of an entry besides its revisions, its first pods among them
 
 
 def available(resources: Resources) -> float | None:
@@ -34,3 +41,10 @@ def misfits(models: Mapping[str, int | None], room: float) -> dict[str, int]:
         else:
             taken.append(memory)
     return without
+
+
+def config_bytes(revision: ModelRevision) -> int:
+    """Bytes that the entry of a Deployment may have in a model config, at most, when all of its revisions are like this
+    one."""
+    lines = len(revision.options) + len(ModelRevision.__struct_fields__)
+    return _ENTRY + _REVISIONS * (len(msgspec.json.encode(revision)) + lines * _LINE)

@@ -1,6 +1,6 @@
 """Who may have what only one can have: served names, routes, memory. What a Deployment has already it keeps. Pure."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from render.capacity import available, misfits
@@ -80,13 +80,13 @@ def matches(traffic: TrafficPolicy) -> Iterator[Match]:
             yield Match(hostname, traffic.path + suffix, headers)
 
 
-def without_room(models: Sequence[tuple[str, int | None]], resources: Resources) -> dict[str, tuple[int, int]]:
+def without_room(models: Mapping[str, int | None], resources: Resources) -> dict[str, tuple[int, int]]:
     """Of the Deployments of a server, in the order of their right to it, those that its memory has no room for: the
     bytes needed and there."""
     room = available(resources)
     if room is None:
         return {}
-    return {key: (need, int(room)) for key, need in misfits(dict(models), room).items()}
+    return {key: (need, int(room)) for key, need in misfits(models, room).items()}
 
 
 def _held(status: DeploymentStatus) -> Iterator[Claim]:

@@ -115,10 +115,28 @@ def _documents(path: str, content: bytes, text: str) -> tuple[Document, ...]:
     found = []
     with _Reader(text) as reader:
         for index, (start, value) in enumerate(reader.documents()):
-            if isinstance(value, dict) and str(value.get("apiVersion", "")).startswith(_GROUP):
+            _check_claim(value, start)
+            if _claims(value):
                 places = partial(_places, content, index)
                 found.append(Document(path, index, start.line, value, reader.has_line_ends, places))
     return tuple(found)
+
+
+def _claims(value: Any) -> bool:
+    return isinstance(value, dict) and str(value.get("apiVersion", "")).startswith(_GROUP)
+
+
+def _check_claim(value: Any, start: Position) -> None:
+    """Raises _Unreadable for what is Fresco's but for a slip of the pen: left alone, it would seem to be deleted."""
+    if isinstance(value, list) and any(_claims(item) for item in value):
+        raise _Unreadable(
+            "expected one resource in a document, found a list of them", start, hint="put --- between them"
+        )
+    if not isinstance(value, dict) or "apiVersion" in value:
+        return
+    for key, one in value.items():
+        if key.lower() == "apiversion" and str(one).startswith(_GROUP):
+            raise _Unreadable(f"expected apiVersion, found {key!r}", start)
 
 
 def read_by_another(content: bytes) -> list[Any]:

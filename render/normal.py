@@ -11,12 +11,14 @@ from typing import TypeVar
 import msgspec
 
 from render import absences, claims, resolve, settings, validate
-from render.document import REPOSITORY_FILE, Document, Loaded, within
+from render.capacity import config_bytes
+from render.document import REPOSITORY_FILE, Document, Loaded, Path, within
 from render.errors import InvalidRepository
 from render.resource import DEPLOYMENT, REPOSITORY, SERVER, Resource, identify
 from render.rules import Rule
 from render.settings import Settings
 from render.validate import Host
+from schemas import limits
 from schemas.resources import Deployment, InferenceServer
 from schemas.status import (
     DeploymentStatus,
@@ -114,7 +116,11 @@ def _server_ground(status: ServerStatus) -> object:
 
 
 def _deployment_ground(status: DeploymentStatus) -> object:
-    places = {(one.server, one.name) for one in (status.current, status.candidate) if one is not None}
+    places = {
+        (one.server, one.name, one.memory, config_bytes(one))
+        for one in (status.current, status.candidate)
+        if one is not None
+    }
     return absences.is_leaving(status), status.current is not None, places, status.traffic
 
 
@@ -256,7 +262,7 @@ class _Acceptance:
     # ---- what only one can have
 
     def _share(self) -> None:
-        owners = claims.incumbents(self._previous.deployments if self._previous is not None else {})
+        owners = claims.incumbents(self._before)
         for key, wanted in sorted(self._deployments.items()):
             if isinstance(wanted, WantedDeployment):
                 needs = list(claims.claims(key.split("/")[0], wanted.model, wanted.traffic))
@@ -264,38 +270,67 @@ class _Acceptance:
                 if conflict is None:
                     owners.take(key, needs)
                 else:
-                    self._refuse(key, self._conflict(key, *conflict))
+                    self._refuse_claim(key, *conflict)
 
-    def _conflict(self, key: str, claim: claims.Claim, owner: str) -> Finding:
-        resource = self._resources[DEPLOYMENT][key][0]
+    def _refuse_claim(self, key: str, claim: claims.Claim, owner: str) -> None:
         message = f"{claim} belongs to the Deployment {owner} already"
         if isinstance(claim, claims.ServedName):
-            return resource.finding(Rule.DUPLICATE_MODEL, ("spec", "model", "name"), message)
-        return resource.finding(Rule.DUPLICATE_ROUTE, ("spec", "traffic", "path"), message)
+            self._refuse(key, Rule.DUPLICATE_MODEL, ("spec", "model", "name"), message)
+        else:
+            self._refuse(key, Rule.DUPLICATE_ROUTE, ("spec", "traffic", "path"), message)
 
     def _give_room(self) -> None:
-        by_server: dict[str, list[tuple[str, int | None]]] = {}
-        for key in sorted(self._deployments, key=lambda key: (not self._is_served(key), key)):
-            wanted = self._deployments[key]
-            if isinstance(wanted, WantedDeployment):
-                server = f"{key.split('/')[0]}/{wanted.model.server}"
-                by_server.setdefault(server, []).append((key, wanted.model.memory))
+        """Memory and model configs are finite. What is there comes first, wanted now or not; then who asks, by name."""
+        by_server: dict[str, dict[str, list[ModelRevision]]] = {}
+        for key in sorted(
+            self._before.keys() | self._deployments.keys(), key=lambda one: (not self._is_served(one), one)
+        ):
+            for revision in self._revisions(key):
+                server = f"{key.split('/')[0]}/{revision.server}"
+                by_server.setdefault(server, {}).setdefault(key, []).append(revision)
         for server, models in by_server.items():
-            host = self._host(server)
-            lacking = claims.without_room(models, host.template.resources) if host is not None else {}
-            for key, (need, room) in lacking.items():
-                resource = self._resources[DEPLOYMENT][key][0]
-                message = (
-                    f"with it the models of {server}, the largest twice, need {_gib(need)}, a pod has {_gib(room)}"
-                )
-                self._refuse(key, resource.finding(Rule.MEMORY_TOO_SMALL, ("spec", "model", "memory"), message))
+            self._give_memory(server, {key: _largest(revisions) for key, revisions in models.items()})
+            self._give_config(server, {key: max(map(config_bytes, one)) for key, one in models.items()})
+
+    def _revisions(self, key: str) -> list[ModelRevision]:
+        """What a Deployment asks for and what it has. Of the same model the newer figures count."""
+        before, wanted = self._before.get(key), self._deployments.get(key)
+        asked = [wanted.model] if isinstance(wanted, WantedDeployment) else []
+        there = [before.current, before.candidate] if before is not None else []
+        hashes = {one.model_hash for one in asked}
+        return [*asked, *(one for one in there if one is not None and one.model_hash not in hashes)]
+
+    def _give_memory(self, server: str, models: Mapping[str, int | None]) -> None:
+        host = self._host(server)
+        lacking = claims.without_room(models, host.template.resources) if host is not None else {}
+        for key, (need, room) in lacking.items():
+            message = f"with it the models of {server}, the largest twice, need {_gib(need)}, a pod has {_gib(room)}"
+            self._refuse(key, Rule.MEMORY_TOO_SMALL, ("spec", "model", "memory"), message)
+
+    def _give_config(self, server: str, models: Mapping[str, int]) -> None:
+        total = 0
+        for key, size in models.items():
+            if total + size > limits.MODEL_CONFIG_BYTES:
+                message = f"with it the model config of {server} may have {total + size} bytes"
+                message = f"{message}, {limits.MODEL_CONFIG_BYTES} are allowed: use a further server"
+                self._refuse(key, Rule.CONFIG_TOO_LARGE, ("spec", "model"), message)
+            else:
+                total += size
+
+    @property
+    def _before(self) -> Mapping[str, DeploymentStatus]:
+        return self._previous.deployments if self._previous is not None else {}
 
     def _is_served(self, key: str) -> bool:
-        before = self._previous.deployments.get(key) if self._previous is not None else None
+        before = self._before.get(key)
         return before is not None and before.current is not None
 
-    def _refuse(self, key: str, finding: Finding) -> None:
-        self._deployments[key] = Kept(_in_order([*self._deployments[key].findings, finding]))
+    def _refuse(self, key: str, rule: Rule, path: Path, message: str) -> None:
+        """What is refused is as it was before. What nobody asks for cannot be refused."""
+        wanted = self._deployments.get(key)
+        if isinstance(wanted, WantedDeployment):
+            finding = self._resources[DEPLOYMENT][key][0].finding(rule, path, message)
+            self._deployments[key] = Kept(_in_order([*wanted.findings, finding]))
 
     # ---- what is missing
 
@@ -325,6 +360,10 @@ def _duplicates(resources: list[Resource]) -> tuple[Finding, ...]:
         message = f"{resource.kind} {resource.key} is defined in {others} too"
         findings.append(resource.finding(Rule.DUPLICATE_RESOURCE, ("metadata", "name"), message))
     return _in_order(findings)
+
+
+def _largest(revisions: Iterable[ModelRevision]) -> int | None:
+    return max((one.memory for one in revisions if one.memory is not None), default=None)
 
 
 def _gib(count: int) -> str:

@@ -371,6 +371,11 @@ def _flatten(tree: pygit2.Tree, prefix: str) -> Iterator[tuple[str, str]]:
 def _discover(path: Path) -> pygit2.Repository | None:
     try:
         found: str | None = pygit2.discover_repository(str(path))
+        return pygit2.Repository(found) if found is not None else None
     except KeyError:
         return None
-    return pygit2.Repository(found) if found is not None else None
+    except (pygit2.GitError, ValueError) as error:
+        hint = f"; if you trust it: git config --global --add safe.directory {path.absolute()}"
+        raise NotFound(
+            f"{path}: git cannot open this repository: {error}{hint if 'owned' in str(error) else ''}"
+        ) from error

@@ -39,6 +39,7 @@ class Rule(StrEnum):
     STEP_TOO_LARGE = "FR044"
     REPLICAS_REVERSED = "FR045"
     MEMORY_TOO_SMALL = "FR046"
+    CONFIG_TOO_LARGE = "FR047"
     NO_REPOSITORY = "FR050"
     EXTRA_REPOSITORY = "FR051"
     UNKNOWN_CLUSTER = "FR052"
@@ -77,6 +78,7 @@ RULES: dict[Rule, str] = {
     Rule.STEP_TOO_LARGE: "A canary slice can carry each step's share",
     Rule.REPLICAS_REVERSED: "A range of replicas runs from few to many",
     Rule.MEMORY_TOO_SMALL: "The models of a server, one twice, fit its memory",
+    Rule.CONFIG_TOO_LARGE: "The models of a server fit one model config",
     Rule.NO_REPOSITORY: "fresco.yaml is there and valid",
     Rule.EXTRA_REPOSITORY: "The Repository is defined once, in fresco.yaml at the top",
     Rule.UNKNOWN_CLUSTER: "The cluster is one of fresco.yaml's",

@@ -3,6 +3,7 @@
 Every check is a function that yields findings; the tables at the end say which are asked.
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -13,6 +14,7 @@ from render import addresses, resolve
 from render.document import Path
 from render.resource import Resource
 from render.rules import Rule
+from schemas import limits
 from schemas.base import seconds
 from schemas.resources import (
     Autoscale,
@@ -35,6 +37,9 @@ MAX_HOSTNAMES = 16
 
 _OWN_HEADER = "x-fresco-model"
 _OWN_ENVIRONMENT = "FRESCO_"
+_ENVIRONMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_HUMANS = ("main", "master")
+_BRANCH_PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _OWN_FLAGS = (
     "--model-repository",
     "--model-store",
@@ -109,8 +114,10 @@ def _replicas(resource: Resource, server: InferenceServer, scope: Scope) -> Iter
         if wanted.min > wanted.max:
             message = f"expected min to be at most max, got {wanted.min} and {wanted.max}"
             yield resource.finding(Rule.REPLICAS_REVERSED, (*at, "min"), message)
-    elif wanted < 1:
-        yield resource.finding(Rule.WRONG_VALUE, at, f"expected an integer ≥ 1, got {wanted}")
+    elif not 1 <= wanted <= limits.MAX_REPLICAS:
+        yield resource.finding(
+            Rule.WRONG_VALUE, at, f"expected an integer from 1 to {limits.MAX_REPLICAS}, got {wanted}"
+        )
 
 
 def _image(resource: Resource, server: InferenceServer, scope: Scope) -> Iterator[Finding]:
@@ -144,9 +151,33 @@ def _own_settings(resource: Resource, server: InferenceServer, scope: Scope) -> 
             message = f"{arg.split('=')[0]} is set by Fresco"
             yield resource.finding(Rule.WRONG_VALUE, ("spec", "backend", "args", index), message)
     for name in server.spec.backend.env:
+        if _ENVIRONMENT.fullmatch(name) is None:
+            message = f"expected the name of a variable, got {name!r}"
+            yield resource.finding(Rule.WRONG_VALUE, ("spec", "backend", "env", name), message)
         if name.startswith(_OWN_ENVIRONMENT):
             message = f"names that begin with {_OWN_ENVIRONMENT} are set by Fresco"
             yield resource.finding(Rule.WRONG_VALUE, ("spec", "backend", "env", name), message)
+
+
+def _scheduling(resource: Resource, server: InferenceServer, scope: Scope) -> Iterator[Finding]:
+    """What the API server would refuse, and with it everything else of the server."""
+    for index, one in enumerate(server.spec.scheduling.tolerations):
+        at: Path = ("spec", "scheduling", "tolerations", index)
+        if one.operator == "Equal" and one.key is None:
+            yield resource.finding(Rule.WRONG_VALUE, at, "expected a key, or the operator Exists, which tolerates any")
+        if one.operator == "Exists" and one.value is not None:
+            yield resource.finding(Rule.WRONG_VALUE, (*at, "value"), "expected no value beside the operator Exists")
+        if one.toleration_seconds is not None and one.effect != "NoExecute":
+            message = "expected the effect NoExecute: no other is borne for a time"
+            yield resource.finding(Rule.WRONG_VALUE, (*at, "tolerationSeconds"), message)
+    for label, value in server.spec.scheduling.node_selector.items():
+        if not (addresses.is_label_name(label) and addresses.is_label_value(value)):
+            message = f"expected a label, got {label!r}: {value!r}"
+            yield resource.finding(Rule.WRONG_VALUE, ("spec", "scheduling", "nodeSelector", label), message)
+    for name in server.spec.service_account.annotations:
+        if not addresses.is_label_name(name):
+            message = f"expected the name of an annotation, got {name!r}"
+            yield resource.finding(Rule.WRONG_VALUE, ("spec", "serviceAccount", "annotations", name), message)
 
 
 def _sync(resource: Resource, server: InferenceServer, scope: Scope) -> Iterator[Finding]:
@@ -254,7 +285,7 @@ def _type(resource: Resource, deployment: Deployment, host: Host) -> Iterator[Fi
 def _claim(resource: Resource, deployment: Deployment, host: Host) -> Iterator[Finding]:
     uri = deployment.spec.model.uri
     if uri.startswith("pvc://") and uri.split("/")[2] != host.template.cache.claim:
-        message = f"{uri!r}: the server {deployment.spec.server} does not declare this volume"
+        message = f"{addresses.public(uri)!r}: the server {deployment.spec.server} does not declare this volume"
         yield resource.finding(Rule.CLAIM_NOT_DECLARED, ("spec", "model", "uri"), message)
 
 
@@ -284,6 +315,8 @@ def repository(resource: Resource, spec: RepositorySpec) -> list[Finding]:
     checks = (
         _unique(resource, "name", [one.name for one in spec.clusters]),
         _unique(resource, "branch", [resolve.branch(one) for one in spec.clusters]),
+        _branches(resource, spec),
+        _paths(resource, spec),
         _rollout_defaults(resource, ("spec", "rollout"), spec.rollout),
     )
     return [finding for check in checks for finding in check]
@@ -296,6 +329,32 @@ def _unique(resource: Resource, field: str, values: Sequence[str]) -> Iterator[F
             yield resource.finding(Rule.WRONG_VALUE, path, f"{value!r} is another cluster's {field} already")
 
 
+def _branches(resource: Resource, spec: RepositorySpec) -> Iterator[Finding]:
+    """The agent alone writes to a cluster's branch: it is none that people work on."""
+    for index, one in enumerate(spec.clusters):
+        path: Path = ("spec", "clusters", index, "branch")
+        if one.branch in _HUMANS:
+            yield resource.finding(
+                Rule.WRONG_VALUE, path, f"{one.branch!r} is where people work, the agent needs its own"
+            )
+        elif not _is_branch(resolve.branch(one)):
+            yield resource.finding(Rule.WRONG_VALUE, path, f"expected the name of a branch, got {one.branch!r}")
+
+
+def _is_branch(name: str) -> bool:
+    parts = name.split("/")
+    return all(
+        _BRANCH_PART.fullmatch(part) and not part.endswith((".", ".lock")) and ".." not in part for part in parts
+    )
+
+
+def _paths(resource: Resource, spec: RepositorySpec) -> Iterator[Finding]:
+    for index, one in enumerate(spec.clusters):
+        if one.path.startswith("/") or ".." in one.path.split("/"):
+            message = f"expected a folder of this repository, got {one.path!r}"
+            yield resource.finding(Rule.WRONG_VALUE, ("spec", "clusters", index, "path"), message)
+
+
 # ---- the tables
 
 
@@ -306,6 +365,7 @@ _SERVER_CHECKS: tuple[Callable[[Resource, InferenceServer, Scope], Iterator[Find
     _image,
     _credentials,
     _own_settings,
+    _scheduling,
     _sync,
 )
 _DEPLOYMENT_CHECKS: tuple[Callable[[Resource, Deployment, Scope], Iterator[Finding]], ...] = (

@@ -25,6 +25,15 @@ Name = Annotated[
         examples=["gpu-a"],
     ),
 ]
+ObjectName = Annotated[
+    str,
+    Meta(
+        pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$",
+        max_length=253,
+        description="The name of a Kubernetes object: lower-case letters, digits, '-' and '.', at most 253 characters.",
+        examples=["models"],
+    ),
+]
 ModelName = Annotated[
     str,
     Meta(
@@ -46,6 +55,7 @@ Duration = Annotated[
     str,
     Meta(
         pattern=r"^(0|([0-9]+(\.[0-9]+)?(ms|s|m|h|d))+)$",
+        max_length=20,
         description="A duration: numbers with the units ms, s, m, h or d.",
         examples=["30s", "1h30m"],
     ),
@@ -54,6 +64,7 @@ Quantity = Annotated[
     str,
     Meta(
         pattern=r"^[0-9]+(\.[0-9]+)?(m|k|Ki|M|Mi|G|Gi|T|Ti)?$",
+        max_length=20,
         description="A Kubernetes quantity: of memory in bytes, of processors in cores.",
         examples=["16Gi", "500m"],
     ),

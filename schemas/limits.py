@@ -29,6 +29,7 @@ POLL_MAIN: Final = 10.0
 RESYNC: Final = 60.0
 
 # Fixed.
+MAX_REPLICAS: Final = 100_000  # of one slice: what is more is a slip of the pen
 MODEL_CONFIG_BYTES: Final = 900 << 10
 REPORT_BYTES: Final = 4 << 20
 MESSAGE_CHARACTERS: Final = 1000

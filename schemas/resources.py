@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from schemas import limits
-from schemas.base import ApiVersion, Contract, Digest, Duration, ModelName, Name, Percent, Quantity, Uri
+from schemas.base import ApiVersion, Contract, Digest, Duration, ModelName, Name, ObjectName, Percent, Quantity, Uri
 
 
 class Metadata(Contract, frozen=True, kw_only=True):
@@ -133,7 +133,12 @@ class TrafficSource(Contract, frozen=True, kw_only=True):
 
     path: (
         Annotated[
-            str, Meta(pattern=r"^(/[A-Za-z0-9._~-]+)+$", description="Default: /<namespace>/<server>/<deployment>.")
+            str,
+            Meta(
+                pattern=r"^(/[A-Za-z0-9._~-]+)+$",
+                max_length=1000,
+                description="Default: /<namespace>/<server>/<deployment>.",
+            ),
         ]
         | None
     ) = None
@@ -187,21 +192,29 @@ class Autoscale(Contract, frozen=True, kw_only=True):
     """A range of replicas with the target that an autoscaler holds."""
 
     min: Annotated[int, Meta(description="Fewest replicas; they must be able to carry all traffic.", ge=1)]
-    max: Annotated[int, Meta(description="Most replicas.", ge=1)]
+    max: Annotated[int, Meta(description="Most replicas.", ge=1, le=limits.MAX_REPLICAS)]
     target_cpu: Annotated[int, Meta(ge=1, le=100, description="Mean CPU use in percent of the request.")] = 70
 
 
 class Canary(Contract, frozen=True, kw_only=True):
     """A further slice, for candidates."""
 
-    replicas: Annotated[int, Meta(description="Pods of the canary slice.", ge=1)]
+    replicas: Annotated[int, Meta(description="Pods of the canary slice.", ge=1, le=limits.MAX_REPLICAS)]
 
 
 class Gpu(Contract, frozen=True, kw_only=True):
     """GPUs of one pod."""
 
     count: Annotated[int, Meta(description="GPUs of one pod.", ge=1)] = 1
-    resource: Annotated[str, Meta(description="Resource name, of a MIG profile for example.")] = "nvidia.com/gpu"
+    resource: Annotated[
+        str,
+        Meta(
+            pattern=r"^[a-z0-9][a-z0-9.-]*/[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$",
+            max_length=128,
+            description="Resource name, of a MIG profile for example.",
+            examples=["nvidia.com/gpu"],
+        ),
+    ] = "nvidia.com/gpu"
     memory: Annotated[Quantity, Meta(description="Memory of one GPU, for admission.")] | None = None
 
 
@@ -233,15 +246,15 @@ class Scheduling(Contract, frozen=True, kw_only=True):
 
     node_selector: Annotated[dict[str, str], Meta(description="Labels that a node must have.")] = {}
     tolerations: Annotated[tuple[Toleration, ...], Meta(description="Taints that do not matter.")] = ()
-    priority_class_name: Annotated[str, Meta(description="A PriorityClass.")] | None = None
-    runtime_class_name: Annotated[str, Meta(description="A RuntimeClass.")] | None = None
+    priority_class_name: Annotated[ObjectName, Meta(description="A PriorityClass.")] | None = None
+    runtime_class_name: Annotated[ObjectName, Meta(description="A RuntimeClass.")] | None = None
 
 
 class Cache(Contract, frozen=True, kw_only=True):
     """The volume that models are kept on: an emptyDir of `sizeLimit`, or a claim that outlives the pod."""
 
     size_limit: Quantity = "20Gi"
-    claim: Annotated[str, Meta(description="Name of a PersistentVolumeClaim.")] | None = None
+    claim: Annotated[ObjectName, Meta(description="Name of a PersistentVolumeClaim.")] | None = None
 
 
 class SyncSettings(Contract, frozen=True, kw_only=True):
@@ -298,7 +311,7 @@ class Gateway(Contract, frozen=True, kw_only=True):
 
     name: Name
     namespace: Name
-    section_name: Annotated[str, Meta(description="One listener of it.")] | None = None
+    section_name: Annotated[ObjectName, Meta(description="One listener of it.")] | None = None
     implementation: Annotated[
         Literal["envoy", "envoy-gateway", "istio", "cilium", "nginx", "traefik", "kgateway", "gke", "aws"],
         Meta(description="What runs behind it; decides the default of `settle`."),

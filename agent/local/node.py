@@ -30,7 +30,8 @@ from agent.local.ending import told_to_end
 from agent.local.fleet import Fleet
 from agent.local.gateway import Gateway, Plan, PortTaken
 from agent.local.pods import Surroundings
-from agent.local.ports import Pool, is_free
+from agent.local.ports import NoFreePort, Pool, is_free
+from agent.local.ports import number as port_number
 from agent.local.process import sweep
 from agent.local.programs import Programs
 from agent.local.triton_wheel import WheelUnusable
@@ -221,14 +222,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="fresco-local-node", description="The node of Fresco's local mode.")
     parser.add_argument("--data", type=Path, required=True, help="the node's directory")
     parser.add_argument("--repository", type=Path, required=True, help="the clone that commits are read from")
-    parser.add_argument("--port", type=int, help="where the gateway listens on 127.0.0.1 (default: any free port)")
+    parser.add_argument(
+        "--port", type=port_number, help="where the gateway listens on 127.0.0.1 (default: any free port)"
+    )
     parser.add_argument("--parent-stdin", action="store_true", help="end when the standard input ends")
     given = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     try:
         settings = Settings(given.data.absolute(), given.repository.absolute(), given.port)
         asyncio.run(run(settings, parent_stdin=given.parent_stdin))
-    except (Busy, PortTaken, WheelUnusable) as error:
+    except (Busy, NoFreePort, PortTaken, WheelUnusable) as error:
         print(f"fresco-agent local: {error}", file=sys.stderr)
         return 2
     return 0

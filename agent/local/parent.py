@@ -22,6 +22,7 @@ import aiohttp
 
 from agent.local import files
 from agent.local.ending import told_to_end
+from agent.local.ports import number as port_number
 from agent.status.local_cluster import ADDRESSES
 
 WRONG_USE = 2  # the exit code of a child that cannot work and has said why: another start would not help
@@ -162,7 +163,9 @@ def parse(arguments: Sequence[str]) -> Arguments:
     parser.add_argument("--branch", default="main", help="the branch that people write to (default: main)")
     parser.add_argument("--cluster", default="local", help="the cluster's name in fresco.yaml (default: local)")
     parser.add_argument("--data", type=Path, help="directory for all that is kept (default: below ~/.local/state)")
-    parser.add_argument("--port", type=int, help="where the gateway listens on 127.0.0.1 (default: any free port)")
+    parser.add_argument(
+        "--port", type=port_number, help="where the gateway listens on 127.0.0.1 (default: any free port)"
+    )
     parser.add_argument("--parent-stdin", action="store_true", help="end when standard input, a pipe, ends")
     given = parser.parse_args(arguments)
     data = given.data or _state_home() / "fresco" / given.cluster

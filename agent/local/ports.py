@@ -11,6 +11,13 @@ class NoFreePort(Exception):
     """All that were tried are taken."""
 
 
+def number(text: str) -> int:
+    """A port number of a command line. Raises ValueError."""
+    if not 1 <= (port := int(text)) <= 65535:
+        raise ValueError(text)
+    return port
+
+
 def is_free(port: int) -> bool:
     """Whether a server could listen on 127.0.0.1:`port` now. Connections that linger do not count."""
     with socket.socket() as probe:

@@ -31,10 +31,11 @@ def _mistakes(good: Artifact) -> dict[str, Mistake]:
     fine, server = repository.deployment(SUBJECT, good), server_text()
     copy = repository.path_of("deployments", "copy")
     below = len(fine.splitlines()) + 1
+    replicas = server.splitlines().index("  replicas: 2") + 1
     return {
         "unreadable": Mistake(SUBJECT_FILE, f"{fine}  broken: [1, 2\n", "FR001", below + 1, "expected YAML"),
         "unknown field": Mistake(SUBJECT_FILE, f"{fine}  priority: high\n", "FR010", below, "spec.priority"),
-        "wrong type": Mistake(SERVER_FILE, server.replace("replicas: 2", "replicas: two"), "FR012", 10, "'two'"),
+        "wrong type": Mistake(SERVER_FILE, server.replace("replicas: 2", "replicas: two"), "FR012", replicas, "'two'"),
         "missing server": Mistake(SUBJECT_FILE, repository.deployment(SUBJECT, good, on="cpu-z"), "FR021", 7, "cpu-z"),
         "duplicate name": Mistake(copy, fine, "FR020", 4, SUBJECT_FILE),
     }

@@ -3,14 +3,17 @@
 import msgspec
 import pytest
 
+from render.capacity import config_bytes
 from render.document import Loaded
 from render.errors import InvalidRepository
 from render.load import load_file
 from render.normal import Kept, Wanted, WantedDeployment, WantedServer, accept, is_ground_the_same
+from render.objects import model_config
 from render.resolve import model_hash
 from render.settled import settled
 from schemas.resources import ModelType
-from schemas.status import RepositoryStatus, ServerStage, Stage, Tree
+from schemas.status import RepositoryStatus, Role, ServerStage, SliceState, Stage, Tree
+from tests.support.simulator import model
 
 HEAD = "apiVersion: serving.fresco.dev/v1alpha1\n"
 GUARDS = "  guards: {maxDeletions: 2, maxDeletionsPercent: 20}\n"
@@ -231,6 +234,34 @@ def test_memory_is_first_for_those_who_have_it() -> None:
     found = wanted(before(**now), **full)
     assert rules(found.deployments["fraud/a"]) == ["FR046"]
     assert isinstance(found.deployments["fraud/b"], WantedDeployment)
+
+
+def test_memory_of_what_serves_counts_while_its_file_is_broken() -> None:
+    small = SERVER.replace("replicas: 4", "replicas: 4, resources: {memory: 4Gi}")
+    model = "    memory: 1500Mi\n"
+    now: dict[str, str | None] = {"server_yaml": small, "a_yaml": deployment("a", model=model), "b_yaml": None}
+    broken = deployment("a", model=model).replace("revision", "revison")
+    found = wanted(before(**now), **{**now, "a_yaml": broken, "b_yaml": deployment("b", model=model)})
+    assert rules(found.deployments["fraud/b"]) == ["FR046"]
+    assert isinstance(found.deployments["fraud/a"], Kept)
+
+
+def test_a_model_config_that_would_be_too_large_is_said_of_the_one_that_is_too_much() -> None:
+    request = "    smokeTest: {request: '" + "x" * 400_000 + "'}\n"
+    found = wanted(b_yaml=deployment("b", model=request))
+    assert rules(found.deployments["fraud/b"]) == ["FR047"]
+    assert isinstance(found.deployments["fraud/a"], WantedDeployment)
+
+
+def test_no_config_is_larger_than_what_was_counted() -> None:
+    options = {f"option-{number}": "x" * number for number in range(20)}
+    revision = msgspec.structs.replace(model(1), options=options)
+    one = settled(wanted()).deployments["fraud/a"]
+    state = SliceState(serve=Role.CURRENT, first_pods=("gpu-a-main-0",), stage=(Role.CANDIDATE,))
+    status = msgspec.structs.replace(one, current=revision, candidate=revision, slices={"main": state})
+    made = model_config.config([status], namespace="fraud", server="gpu-a", slice_name="main")
+    assert len(msgspec.json.encode(made.models["scorer"])) > 3 * len("".join(options.values()))
+    assert len(model_config.text(made)) <= config_bytes(revision)
 
 
 def test_an_unknown_cluster_is_said_with_the_known_ones() -> None:
