@@ -125,7 +125,7 @@ LIMITS: Final = {
     "MAX_SERVERS_AT_ONCE": Limit("servers whose pods are replaced at the same time", _count, _GUARDS),
     "SETTLE": Limit("time a gateway needs for a change of weights", _seconds, _GATEWAY),
     "SETTLE_ENVOY": Limit("… where it is Envoy or Envoy Gateway", _seconds, _GATEWAY),
-    "COMMIT_WINDOW": Limit("changes within so long share a commit", _seconds, _AGENT),
+    "COMMIT_WINDOW": Limit("a commit each so long, on average: changes meanwhile share one", _seconds, _AGENT),
     "POLL_MAIN": Limit("looks at the repository without a webhook", _seconds, _AGENT),
     "RESYNC": Limit("looks at everything again", _seconds, _AGENT),
     "MAX_REPLICAS": Limit("replicas of one slice", _count, _FIXED),

@@ -1,5 +1,6 @@
 """Free TCP ports of 127.0.0.1 for servers that cannot say which one they took. I/O: binds for a moment."""
 
+import argparse
 import random
 import socket
 
@@ -12,10 +13,10 @@ class NoFreePort(Exception):
 
 
 def number(text: str) -> int:
-    """A port number of a command line. Raises ValueError."""
-    if not 1 <= (port := int(text)) <= 65535:
-        raise ValueError(text)
-    return port
+    """A port number of a command line. Raises ArgumentTypeError."""
+    if not (text.isdecimal() and 1 <= int(text) <= 65535):
+        raise argparse.ArgumentTypeError(f"expected a port from 1 to 65535, got {text!r}")
+    return int(text)
 
 
 def is_free(port: int) -> bool:

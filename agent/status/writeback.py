@@ -100,7 +100,7 @@ class WriteBack:
         """From now on the cluster's branch is `branch`. Whether that is another one: then fetch."""
         before, self._branch = self._branch, f"refs/heads/{branch}"
         self._wrote = self._wrote and before == self._branch
-        (self._directory / _MEMORY).write_text(branch, "utf-8")
+        self._remember()
         return before != self._branch
 
     def fetch(self) -> Tips:
@@ -108,7 +108,7 @@ class WriteBack:
         without its status the cluster would begin anew, and take every route away. Raises RemoteUnavailable."""
         if self._opened is None:
             self._opened = Repository.open_or_clone(self._directory, self._url, self._credentials)
-            self._remember()
+            self._recall()
         known = self._opened.resolve(self._ours)
         self._opened.fetch(self._url, (f"+{self._main}:{_MAIN}", f"+{self._branch}:{self._ours}"))
         cluster = self._opened.resolve(self._ours)
@@ -117,9 +117,15 @@ class WriteBack:
         return Tips(main=self._opened.resolve(_MAIN), cluster=cluster)
 
     def _remember(self) -> None:
+        """Whole or not at all: half a name would be asked for for ever."""
+        fresh = self._directory / f"{_MEMORY}.new"
+        fresh.write_text(self._branch, "utf-8")
+        fresh.replace(self._directory / _MEMORY)
+
+    def _recall(self) -> None:
         memory = self._directory / _MEMORY
         if memory.exists():
-            self._branch = f"refs/heads/{memory.read_text('utf-8')}"
+            self._branch = memory.read_text("utf-8") or self._branch
 
     @property
     def _ours(self) -> str:

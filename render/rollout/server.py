@@ -160,9 +160,10 @@ def _heed_at_work(
         return status
     if progress.work is Work.CLEAN_UP:
         return _put_down(status)
-    kind, reason = ("withdrawn", "Withdrawn") if wanted.template == status.current else ("superseded", "Superseded")
-    cause = Cause(kind=kind, reason=reason, message="the InferenceServer was changed before all pods were new")  # type: ignore[arg-type]  # one of the two above
-    return _begin_rollback(status, scene, cause)
+    message = "the InferenceServer was changed before all pods were new"
+    if wanted.template == status.current:
+        return _begin_rollback(status, scene, Cause(kind="withdrawn", reason="Withdrawn", message=message))
+    return _begin_rollback(status, scene, Cause(kind="superseded", reason="Superseded", message=message))
 
 
 def _may_begin(scene: ServerScene) -> bool:
@@ -214,7 +215,7 @@ def _work(status: ServerStatus, scene: ServerScene) -> ServerStep:
 def _wait(status: ServerStatus, row: Row, held: Held, scene: ServerScene) -> ServerStep:
     """Unknown is never failure: it holds the row until the deadline, which runs while any pod can be observed."""
     progress = _progress(status)
-    if row.deadline is None or progress.work is Work.CLEAN_UP:
+    if row.deadline is None:
         return ServerStep(status, held.wake_at)
     left = row.deadline - elapsed(progress.since, scene.now, progress.gaps)
     if left > 0:

@@ -91,3 +91,11 @@ def test_the_children_meet_in_the_same_directories(tmp_path: Path) -> None:
     assert node[node.index("--repository") + 1] == str(Path(agent[agent.index("--data") + 1]) / "repository.git")
     assert node[node.index("--data") + 1] == agent[agent.index("--node") + 1]
     assert node[node.index("--port") + 1] == "8080"
+
+
+@pytest.mark.parametrize("port", ["0", "65536", "99999", "-1", "http"])
+def test_what_is_no_port_is_said_before_anything_starts(port: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        parse(["--repository", "http://127.0.0.1/m.git", f"--port={port}"])
+    assert ended.value.code == 2
+    assert f"expected a port from 1 to 65535, got '{port}'" in capsys.readouterr().err

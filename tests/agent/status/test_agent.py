@@ -368,6 +368,15 @@ async def test_a_branch_that_vanishes_while_nobody_watches_is_put_back_too(serve
     assert served.commits()[: len(before)] == before
 
 
+async def test_a_memory_of_the_branch_that_is_empty_is_none(served: Harness) -> None:
+    await served.kill()
+    (memory,) = served.directory.rglob("fresco-branch")
+    memory.write_text("")
+    await served.start()
+    served.commit({"scorer.yaml": deployment(2, steps=STEPS)})
+    await served.until_at(Stage.ROLLOUT_COMPLETE, 2)
+
+
 async def test_the_branch_where_people_work_is_never_written(scene: Harness) -> None:
     scene.commit({**FIRST, "fresco.yaml": branch_named("people")})
     git("push", "--quiet", scene.url, "HEAD:people", cwd=scene.checkout)
