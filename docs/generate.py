@@ -10,15 +10,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, NamedTuple
 
+import msgspec
+
 from render.rollout import server_plan
 from render.rollout.plan import Row, rows
 from render.rules import RULES
 from schemas import limits
 from schemas.examples import EXAMPLES
-from schemas.resources import Strategy
+from schemas.resources import ModelType, Strategy
 from schemas.status import (
     Deadlines,
     DeploymentStatus,
+    ModelRevision,
     Progress,
     Replicas,
     Role,
@@ -169,6 +172,8 @@ def _plans() -> dict[str, DeploymentStatus]:
         "first": _at_work(Work.ROLLOUT, _CANARY, first=True),
         "with canary": _at_work(Work.ROLLOUT, _CANARY),
         "in place": _at_work(Work.ROLLOUT, _MAIN),
+        "move": _moving(_at_work(Work.ROLLOUT, _CANARY)),
+        "move back": _moving(_at_work(Work.ROLLBACK, _CANARY)),
         "emergency": _at_work(Work.ROLLOUT, _CANARY, strategy=Strategy.EMERGENCY),
         "rollback": _at_work(Work.ROLLBACK, _CANARY),
         "clean up": _at_work(Work.CLEAN_UP, _CANARY),
@@ -194,7 +199,29 @@ def _at_work(
         rollout=_policy(strategy),
         progress=progress,
         slices=dict.fromkeys(slices, SliceState(serve=Role.CURRENT)),
-        route=RouteState(),
+        route=None if first else RouteState(),
+    )
+
+
+def _moving(status: DeploymentStatus) -> DeploymentStatus:
+    """Its revisions are on two servers."""
+    here, there = (_revision(server) for server in ("gpu-a", "gpu-b"))
+    return msgspec.structs.replace(status, current=here, candidate=there)
+
+
+def _revision(server: str) -> ModelRevision:
+    digest = "sha256:" + "0" * 64
+    return ModelRevision(
+        model_hash=digest,
+        server=server,
+        name="scorer",
+        type=ModelType.REPOSITORY,
+        revision="1",
+        uri="s3://models/scorer/1",
+        digest=digest,
+        options={},
+        attempt=0,
+        path=f"/fraud/{server}/scorer",
     )
 
 
@@ -232,10 +259,11 @@ def _cells(row: Row) -> tuple[str, ...]:
 
 
 def _told(row: Row) -> str:
+    told = ["where it was: nothing"] if row.here == {} else []
     if row.slices is None:
-        return "as before"
-    told = [f"{name}: {_state(state, first=row.first == name)}" for name, state in sorted(row.slices.items())]
-    return "; ".join(told) or "nothing"
+        return "; ".join(["as before", *told])
+    slices = [f"{name}: {_state(state, first=row.first == name)}" for name, state in sorted(row.slices.items())]
+    return "; ".join([*(slices or ["nothing"]), *told])
 
 
 def _state(state: SliceState, *, first: bool) -> str:
@@ -249,7 +277,7 @@ def _route(route: RouteState | None) -> str:
     if route is None:
         return "no route"
     if route.split is None:
-        return "every slice"
+        return "every slice there" if route.to is Role.CANDIDATE else "every slice"
     return ", ".join(f"{name} {weight} %" for name, weight in route.split.items())
 
 

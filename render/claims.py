@@ -69,15 +69,15 @@ def incumbents(deployments: Mapping[str, DeploymentStatus]) -> Owners:
 def claims(namespace: str, model: ModelRevision, traffic: TrafficPolicy) -> Iterator[Claim]:
     """What a Deployment needs for itself alone."""
     yield ServedName(f"{namespace}/{model.server}", model.name)
-    yield from matches(traffic)
+    yield from matches(model, traffic)
 
 
-def matches(traffic: TrafficPolicy) -> Iterator[Match]:
+def matches(model: ModelRevision, traffic: TrafficPolicy) -> Iterator[Match]:
     """Everything that a Deployment's route matches."""
     headers = tuple(sorted((one.name.lower(), one.value) for one in traffic.headers))
     for hostname in traffic.hostnames or (ANY_HOSTNAME,):
         for suffix in SUFFIXES:
-            yield Match(hostname, traffic.path + suffix, headers)
+            yield Match(hostname, model.path + suffix, headers)
 
 
 def without_room(models: Mapping[str, int | None], resources: Resources) -> dict[str, tuple[int, int]]:
@@ -91,7 +91,5 @@ def without_room(models: Mapping[str, int | None], resources: Resources) -> dict
 
 def _held(status: DeploymentStatus) -> Iterator[Claim]:
     for revision in (status.current, status.candidate):
-        if revision is not None:
-            yield ServedName(f"{status.metadata.namespace}/{revision.server}", revision.name)
-    if status.traffic is not None and (status.current is not None or status.candidate is not None):
-        yield from matches(status.traffic)
+        if revision is not None and status.traffic is not None:
+            yield from claims(status.metadata.namespace, revision, status.traffic)

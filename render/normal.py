@@ -117,7 +117,7 @@ def _server_ground(status: ServerStatus) -> object:
 
 def _deployment_ground(status: DeploymentStatus) -> object:
     places = {
-        (one.server, one.name, one.memory, config_bytes(one))
+        (one.server, one.name, one.path, one.memory, config_bytes(one))
         for one in (status.current, status.candidate)
         if one is not None
     }

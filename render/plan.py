@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from render import objects, status_page, tree
+from render import objects, places, status_page, tree
 from render.emit import emit
 from render.objects.base import Fleet
 from render.objects.model_config import is_gated
@@ -32,20 +32,24 @@ class Index:
         server = self.tree.servers.get(key)
         if server is None:
             return None
-        deployments = self.tree.deployments
-        return Fleet(self.tree.repository, server, tuple(deployments[one] for one in self.by_server.get(key, ())))
+        deployments = (self.tree.deployments[one] for one in self.by_server.get(key, ()))
+        there = [view for one in deployments for view in places.views(one) if places.home(view) == key]
+        return Fleet(self.tree.repository, server, tuple(there))
 
-    def home(self, key: str) -> ServerStatus | None:
-        """The server of the Deployment `key`."""
+    def routed(self, key: str) -> tuple[ServerStatus, DeploymentStatus] | None:
+        """The server that the route of the Deployment `key` leads to, and the Deployment as it is there."""
         status = self.tree.deployments.get(key)
-        return self.tree.servers.get(_server(key, status)) if status is not None else None
+        view = places.routed(status) if status is not None else None
+        server = self.tree.servers.get(places.home(view) or "") if view is not None else None
+        return (server, view) if server is not None and view is not None else None
 
 
 def index(status: Tree) -> Index:
     """Sorts the Deployments of `status` to their servers."""
     by_server: dict[str, list[str]] = defaultdict(list)
     for key, deployment in sorted(status.deployments.items()):
-        by_server[_server(key, deployment)].append(key)
+        for server in places.homes(deployment):
+            by_server[server].append(key)
     return Index(status, {key: tuple(keys) for key, keys in by_server.items()})
 
 
@@ -86,11 +90,6 @@ def changes(before: Tree | None, after: Tree) -> dict[str, bytes | None]:
 # ---- manifests
 
 
-def _server(key: str, status: DeploymentStatus) -> str:
-    revision = status.current or status.candidate
-    return f"{key.split('/')[0]}/{revision.server}" if revision is not None else ""
-
-
 def _server_files(key: str, fleet: Fleet | None) -> Files:
     if fleet is None:
         return {}
@@ -100,9 +99,10 @@ def _server_files(key: str, fleet: Fleet | None) -> Files:
 
 
 def _route_files(key: str, indexed: Index) -> Files:
-    server, status = indexed.home(key), indexed.tree.deployments.get(key)
-    if server is None or status is None:
+    found = indexed.routed(key)
+    if found is None:
         return {}
+    server, status = found
     made = objects.route_object(Fleet(indexed.tree.repository, server), status)
     namespace, _, name = key.partition("/")
     return {f"{MANIFESTS}/{namespace}/routes/{name}.yaml": emit(made)} if made is not None else {}
@@ -112,13 +112,16 @@ def _server_input(fleet: Fleet | None) -> object:
     if fleet is None:
         return None
     server = (fleet.server.current, fleet.server.candidate, fleet.server.slices)
-    return server, [(one.current, one.candidate, one.slices, is_gated(one)) for one in fleet.deployments]
+    return server, [
+        (one.metadata.name, one.current, one.candidate, one.slices, is_gated(one)) for one in fleet.deployments
+    ]
 
 
 def _route_input(indexed: Index, key: str) -> object:
-    status, server = indexed.tree.deployments.get(key), indexed.home(key)
-    if status is None or server is None:
+    found = indexed.routed(key)
+    if found is None:
         return None
+    server, status = found
     closed = [name for name, one in server.slices.items() if not one.routed]
     return indexed.tree.repository.gateway, closed, status.route, status.traffic, status.current, status.candidate
 

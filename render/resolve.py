@@ -106,9 +106,17 @@ def model_revision(deployment: Deployment, backend: BackendType, digest: str) ->
         digest=digest,
         options=model.options,
         attempt=deployment.spec.rollout.attempt,
+        path=path(deployment),
         memory=math.ceil(amount(model.memory)) if model.memory is not None else None,
         smoke_test=SmokeTest(request=smoke.request, timeout_seconds=seconds(smoke.timeout)) if smoke else None,
     )
+
+
+def path(deployment: Deployment) -> str:
+    """The path prefix of its route. The default tells the server: a Deployment that moves to another one gets a new
+    path there."""
+    metadata = deployment.metadata
+    return deployment.spec.traffic.path or f"/{metadata.namespace}/{deployment.spec.server}/{metadata.name}"
 
 
 def model_hash(*, server: str, name: str, kind: ModelType, digest: str, options: Mapping[str, str]) -> str:
@@ -159,9 +167,7 @@ def _either(own: T | None, default: T | None) -> T | None:
 def traffic_policy(deployment: Deployment) -> TrafficPolicy:
     """How requests reach it."""
     source: TrafficSource = deployment.spec.traffic
-    metadata = deployment.metadata
     return TrafficPolicy(
-        path=source.path or f"/{metadata.namespace}/{deployment.spec.server}/{metadata.name}",
         hostnames=source.hostnames,
         headers=source.headers,
         canary_headers=source.canary_headers,

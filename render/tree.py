@@ -13,6 +13,7 @@ import msgspec
 
 from render.errors import StatusUnreadable
 from render.load import load_file
+from render.migrate import migrate
 from schemas.status import SCHEMA_VERSION, DeploymentStatus, RepositoryStatus, ServerStatus, Tree
 
 FOLDER = "status"
@@ -42,6 +43,7 @@ def is_status(path: str) -> bool:
 
 def read(files: Mapping[str, bytes]) -> Tree | None:
     """The tree in `files`, by path; files of other paths do not matter. None when there is no status at all.
+    What an older version wrote is brought to this one.
 
     Raises StatusUnreadable when a file breaks the contract or was written by a newer version.
     """
@@ -92,7 +94,7 @@ def _status(path: str, content: bytes, kind: type[S]) -> S:
             f"{path}: schemaVersion {version} is newer than this Fresco's {SCHEMA_VERSION}: upgrade it"
         )
     try:
-        return msgspec.convert(value, kind)
+        return msgspec.convert(migrate(value), kind)
     except msgspec.ValidationError as error:
         raise StatusUnreadable(f"{path}: {error}") from error
 

@@ -231,18 +231,18 @@ def _rollout_defaults(resource: Resource, at: Path, rollout: RolloutDefaults) ->
 
 def _traffic(resource: Resource, deployment: Deployment, scope: Scope) -> Iterator[Finding]:
     traffic = resolve.traffic_policy(deployment)
-    yield from _path(resource, traffic, scope)
+    yield from _path(resource, resolve.path(deployment), scope)
     yield from _hostnames(resource, traffic, scope)
     yield from _headers(resource, traffic)
 
 
-def _path(resource: Resource, traffic: TrafficPolicy, scope: Scope) -> Iterator[Finding]:
+def _path(resource: Resource, path: str, scope: Scope) -> Iterator[Finding]:
     at: Path = ("spec", "traffic", "path")
     own = (f"/{scope.namespace}", *(scope.grant.paths if scope.grant is not None else ()))
-    if not addresses.is_plain_path(traffic.path):
-        yield resource.finding(Rule.WRONG_VALUE, at, f"expected a path without '.' and '..', got {traffic.path!r}")
-    elif not any(addresses.covers_path(prefix, traffic.path) for prefix in own):
-        message = scope.refused(f"{traffic.path!r} is outside /{scope.namespace}")
+    if not addresses.is_plain_path(path):
+        yield resource.finding(Rule.WRONG_VALUE, at, f"expected a path without '.' and '..', got {path!r}")
+    elif not any(addresses.covers_path(prefix, path) for prefix in own):
+        message = scope.refused(f"{path!r} is outside /{scope.namespace}")
         yield resource.finding(Rule.PATH_NOT_GRANTED, at, message)
 
 

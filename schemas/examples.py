@@ -22,7 +22,14 @@ _CANDIDATE: Final = {
     "digest": "sha256:" + "9f" * 32,
 }
 _SERVED: Final = {"deployment": "scorer", "type": "repository"}
-_ACCEPTED: Final = {"server": "gpu-a", "name": "scorer", "type": "repository", "options": {}, "attempt": 0}
+_ACCEPTED: Final = {
+    "server": "gpu-a",
+    "name": "scorer",
+    "type": "repository",
+    "options": {},
+    "attempt": 0,
+    "path": "/fraud/gpu-a/scorer",
+}
 _MODELS: Final[dict[str, Any]] = {
     "scorer": {"serve": {**_SERVED, **_CANDIDATE}, "stage": [{**_SERVED, **_CURRENT}], "gate": True}
 }
@@ -61,7 +68,7 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {
     "repository-status": {
         "apiVersion": _API,
         "kind": "RepositoryStatus",
-        "schemaVersion": 1,
+        "schemaVersion": 2,
         "cluster": "prod",
         "gateway": {"name": "public", "namespace": "gateway"},
         "settle": 2.0,
@@ -69,7 +76,7 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {
     "inferenceserver-status": {
         "apiVersion": _API,
         "kind": "InferenceServerStatus",
-        "schemaVersion": 1,
+        "schemaVersion": 2,
         "metadata": {"name": "gpu-a", "namespace": "fraud"},
         "stage": "Serve",
         "message": "serving",
@@ -99,7 +106,7 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {
     "deployment-status": {
         "apiVersion": _API,
         "kind": "DeploymentStatus",
-        "schemaVersion": 1,
+        "schemaVersion": 2,
         "metadata": _PLACE,
         "stage": "Model Traffic Routing",
         "message": "revision 2026-11-20: 10 % of the requests; watched for 300 s",
@@ -116,7 +123,7 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {
             "maxFailedReplicas": 10,
             "paused": False,
         },
-        "traffic": {"path": "/fraud/gpu-a/scorer", "hostnames": [], "headers": [], "canaryHeaders": []},
+        "traffic": {"hostnames": [], "headers": [], "canaryHeaders": []},
         "current": {**_ACCEPTED, **_CURRENT, "modelHash": "sha256:" + "c4" * 32},
         "candidate": {**_ACCEPTED, **_CANDIDATE, "modelHash": "sha256:" + "ca" * 32},
         "progress": {

@@ -15,7 +15,7 @@ from schemas.base import ApiVersion, Contract, Digest, ModelName, Name, Percent,
 from schemas.model_config import SmokeTest
 from schemas.resources import Analysis, BackendType, Gateway, HeaderMatch, ModelType, Resources, Scheduling, Strategy
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2  # `render.migrate` reads the older ones
 SliceName = Literal["main", "canary"]
 
 
@@ -71,6 +71,7 @@ class ModelRevision(Contract, frozen=True, kw_only=True):
     digest: Digest
     options: Annotated[dict[str, str], Meta(description="Options for the backend.")]
     attempt: Annotated[int, Meta(description="Raised by a human to try a failed revision again.", ge=0)]
+    path: Annotated[str, Meta(description="Path prefix under which requests reach it.")]
     memory: Annotated[int, Meta(ge=0, description="Bytes that one copy needs.")] | None = None
     smoke_test: SmokeTest | None = None
 
@@ -105,9 +106,8 @@ class RolloutPolicy(Contract, frozen=True, kw_only=True):
 
 
 class TrafficPolicy(Contract, frozen=True, kw_only=True):
-    """How requests reach the model. Applies live."""
+    """How requests reach the model, besides their path. Applies live."""
 
-    path: Annotated[str, Meta(description="Path prefix of the model.")]
     hostnames: Annotated[tuple[str, ...], Meta(description="Hostnames of the route; none means any.")]
     headers: Annotated[tuple[HeaderMatch, ...], Meta(description="All requests must carry these.")]
     canary_headers: Annotated[tuple[HeaderMatch, ...], Meta(description="Requests with these go to the candidate.")]
@@ -132,6 +132,9 @@ class SliceState(Contract, frozen=True, kw_only=True):
 class RouteState(Contract, frozen=True, kw_only=True):
     """Where the route sends requests: to all slices through the common Service (`split` absent), or split by weight."""
 
+    to: Annotated[
+        Role, Meta(description="While the Deployment moves: the revision at whose place the route arrives.")
+    ] = Role.CURRENT
     split: Annotated[
         dict[SliceName, Percent] | None,
         Meta(
@@ -245,6 +248,10 @@ class DeploymentStatus(Contract, frozen=True, kw_only=True):
     failed: FailedRevision | None = None
     progress: Progress | None = None
     slices: Annotated[dict[SliceName, SliceState], Meta(description="What each slice is told.")] = {}
+    there: Annotated[
+        dict[SliceName, SliceState],
+        Meta(description="While the Deployment moves: what the slices are told at the candidate's server or name."),
+    ] = {}
     route: RouteState | None = None
     findings: Annotated[tuple[Finding, ...], Meta(description="Problems of the resource on main.")] = ()
     transitions: Annotated[tuple[Transition, ...], Meta(description="Of the last rollout; older ones are in git.")] = ()

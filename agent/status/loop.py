@@ -26,7 +26,7 @@ from agent.status.settings import Settings
 from agent.status.writeback import Account, Outcome, WriteBack, Written
 from render.errors import FrescoError, RemoteUnavailable
 from render.normal import Wanted
-from render.rollout import Advanced, advance, has_more_room, home, resume
+from render.rollout import Advanced, advance, has_more_room, homes, resume
 from render.rollout.observation import key
 from schemas.status import ServerStage, Stage, Tree
 
@@ -184,8 +184,7 @@ class Agent:
         tree, wanted = self.branch.tree, self.branch.wanted
         for name in changes.routes:
             status = tree.deployments.get(name) if tree else None
-            place = home(wanted.deployments.get(name) if wanted else None, status)
-            servers |= {place} if place else set()
+            servers |= homes(wanted.deployments.get(name) if wanted else None, status)
         for name in changes.objects:
             servers |= {server for server in _owners(name) if tree and server in tree.servers}
         return servers
@@ -386,18 +385,19 @@ def _write_back(settings: Settings) -> WriteBack:
 
 def _busy(tree: Tree) -> set[str]:
     """Servers that something is under way on."""
-    working = {home(None, status) for status in tree.deployments.values() if status.progress is not None}
+    working = [homes(None, status) for status in tree.deployments.values() if status.progress is not None]
     unsettled = {name for name, status in tree.servers.items() if status.stage is not ServerStage.SERVE}
-    return {name for name in working if name is not None} | unsettled
+    return unsettled.union(*working)
 
 
 def _changed(before: Tree | None, after: Tree, wanted: Wanted | None) -> set[str]:
     """Servers of what differs between two trees, whose equal parts are the same objects."""
     servers, deployments = (before.servers, before.deployments) if before else ({}, {})
     specs = wanted.deployments if wanted is not None else {}
-    places = {home(specs.get(name), one) for name, one in after.deployments.items() if deployments.get(name) is not one}
+    moved = [name for name, one in after.deployments.items() if deployments.get(name) is not one]
     names = {name for name, one in after.servers.items() if servers.get(name) is not one}
-    return names | {place for place in places if place is not None}
+    then = [homes(None, deployments.get(name)) for name in moved]
+    return names.union(*then, *(homes(specs.get(name), after.deployments[name]) for name in moved))
 
 
 def _owners(object_key: str) -> list[str]:

@@ -28,7 +28,8 @@ HTTP_PORT, GRPC_PORT, METRICS_PORT, REPORT_PORT = 8000, 8001, 8002, 8090
 
 @dataclass(frozen=True, slots=True)
 class Fleet:
-    """All that the objects of one InferenceServer are made from. `deployments`: those served on it, in any order."""
+    """All that the objects of one InferenceServer are made from. `deployments`: those on it, as it sees them
+    (`render.places`), in any order."""
 
     repository: RepositoryStatus
     server: ServerStatus

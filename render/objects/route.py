@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from render.objects.base import GRPC_PORT, HTTP_PORT, Fleet, Object, metadata
 from render.objects.suffixes import GRPC_METHODS, INFERENCE, SUFFIXES
 from schemas.resources import Gateway, HeaderMatch
-from schemas.status import DeploymentStatus, RouteState, SliceName, TrafficPolicy
+from schemas.status import DeploymentStatus, ModelRevision, RouteState, SliceName, TrafficPolicy
 
 MODEL_HEADER = "x-fresco-model"
 _GRPC_SERVICE = "/inference.GRPCInferenceService"
@@ -20,7 +20,7 @@ MAIN_ALONE = RouteState(split={"main": 100, "canary": 0})
 
 
 def route(fleet: Fleet, status: DeploymentStatus) -> Object | None:
-    """None while the Deployment has no route."""
+    """None while the Deployment has no route. `status` is as the place sees it that the route leads to."""
     revision = status.current or status.candidate
     if status.route is None or status.traffic is None or revision is None:
         return None
@@ -32,7 +32,7 @@ def route(fleet: Fleet, status: DeploymentStatus) -> Object | None:
         "spec": {
             "parentRefs": [_parent(fleet.repository.gateway)],
             **({"hostnames": hostnames} if hostnames else {}),
-            "rules": _rules(_Target(fleet.name, revision.name, status.traffic, _allowed(fleet, status.route))),
+            "rules": _rules(_Target(fleet.name, revision, status.traffic, _allowed(fleet, status.route))),
         },
     }
 
@@ -46,8 +46,8 @@ def _allowed(fleet: Fleet, state: RouteState) -> RouteState:
 class _Target:
     """Where a route leads: a model on a server, and how its requests are split."""
 
-    def __init__(self, server: str, model: str, traffic: TrafficPolicy, state: RouteState) -> None:
-        self.server, self.model, self.traffic, self.state = server, model, traffic, state
+    def __init__(self, server: str, revision: ModelRevision, traffic: TrafficPolicy, state: RouteState) -> None:
+        self.server, self.revision, self.traffic, self.state = server, revision, traffic, state
 
     def backends(self, port: int) -> list[Object]:
         """One Service, or one for each slice with its weight."""
@@ -74,12 +74,11 @@ class _Target:
     def only_canary(self) -> "_Target":
         """The same model on the canary slice alone."""
         traffic = TrafficPolicy(
-            path=self.traffic.path,
             hostnames=self.traffic.hostnames,
             headers=(*self.traffic.headers, *self.traffic.canary_headers),
             canary_headers=(),
         )
-        return _Target(self.server, self.model, traffic, RouteState(split={"canary": 1}))
+        return _Target(self.server, self.revision, traffic, RouteState(split={"canary": 1}))
 
 
 def _rules(target: _Target) -> list[Object]:
@@ -94,17 +93,17 @@ def _plain_rules(target: _Target) -> list[Object]:
 
 
 def _http_rule(target: _Target, suffix: str) -> Object:
-    rewritten = f"/v2/models/{target.model}{SUFFIXES[suffix]}"
+    rewritten = f"/v2/models/{target.revision.name}{SUFFIXES[suffix]}"
     rewrite = {"type": "URLRewrite", "urlRewrite": {"path": {"type": "ReplaceFullPath", "replaceFullPath": rewritten}}}
     return {
-        "matches": [_match(target.traffic.path + suffix, target.traffic.headers)],
+        "matches": [_match(target.revision.path + suffix, target.traffic.headers)],
         "filters": [rewrite, *(target.mirror() if suffix in INFERENCE else [])],
         "backendRefs": target.backends(HTTP_PORT),
     }
 
 
 def _grpc_rule(target: _Target) -> Object:
-    headers = (HeaderMatch(name=MODEL_HEADER, value=target.traffic.path), *target.traffic.headers)
+    headers = (HeaderMatch(name=MODEL_HEADER, value=target.revision.path), *target.traffic.headers)
     return {
         "matches": [_match(f"{_GRPC_SERVICE}/{method}", headers) for method in GRPC_METHODS],
         "backendRefs": target.backends(GRPC_PORT),

@@ -1,10 +1,12 @@
 """The rules: tree' = advance(tree, wanted, observation). Pure and deterministic; time is part of the observation."""
 
-from collections.abc import Collection, Mapping
+from collections import deque
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import msgspec
 
+from render import places
 from render.normal import Kept, Wanted, WantedDeployment
 from render.rollout import queue, server, stage
 from render.rollout.judge import Scene
@@ -33,8 +35,7 @@ def advance(tree: Tree, wanted: Wanted, observation: Observation, servers: Colle
     One call may take several rows at once, where an observation already proves them all.
     """
     look = _Look(tree, wanted, observation)
-    for name in sorted(_server_keys(tree, wanted) if servers is None else servers):
-        look.server(name)
+    look.servers(sorted(_server_keys(tree, wanted) if servers is None else servers))
     if servers is None:
         look.homeless()
     return look.result()
@@ -60,13 +61,21 @@ def _rolling(servers: Mapping[str, ServerStatus]) -> set[str]:
     return {name for name, one in servers.items() if one.progress is not None and one.progress.work is Work.ROLLOUT}
 
 
-def home(wanted: WantedDeployment | Kept | None, status: DeploymentStatus | None) -> str | None:
-    """The key of the server that a Deployment belongs to, None while that is not known."""
-    revision = (status.candidate or status.current) if status else None
+def homes(wanted: WantedDeployment | Kept | None, status: DeploymentStatus | None) -> set[str]:
+    """The keys of all servers that a Deployment has to do with: where it is, and where it is wanted."""
+    if status is None:
+        return set()
+    asked = {key(status.metadata.namespace, wanted.model.server)} if isinstance(wanted, WantedDeployment) else set()
+    return places.homes(status) | asked
+
+
+def home(wanted: WantedDeployment | Kept | None, status: DeploymentStatus) -> str | None:
+    """The key of the server by whose turn a Deployment goes: where its candidate is, or what is current, or where it
+    is wanted; None while nothing of that is known."""
+    revision = status.candidate or status.current
     if revision is None and isinstance(wanted, WantedDeployment):
         revision = wanted.model
-    namespace = status.metadata.namespace if status else None
-    return key(namespace, revision.server) if revision and namespace else None
+    return key(status.metadata.namespace, revision.server) if revision is not None else None
 
 
 def _server_keys(tree: Tree, wanted: Wanted) -> set[str]:
@@ -81,20 +90,31 @@ class _Look:
         self._servers, self._deployments = dict(tree.servers), dict(tree.deployments)
         self._wake: list[float] = []
         self._reasons: list[str] = []
+        self._ended: set[str] = set()  # committed once as cleaned up, forgotten by the next look
         self._rolling = _rolling(self._servers)
         self._by_server = self._group()
 
-    def server(self, name: str) -> None:
-        """One server, and all that is served on it."""
+    def servers(self, names: Iterable[str]) -> None:
+        """These, and those that a Deployment moves from or to which has gone on."""
+        left = deque(names)
+        while left:
+            name = left.popleft()
+            left += sorted(self._server(name) - {name, *left})
+
+    def _server(self, name: str) -> set[str]:
+        """One server, and all that has to do with it. Gives the servers for which that has changed something."""
         names = self._by_server.get(name, [])
         self._advance_server(name, names)
         if name not in self._servers:
-            return
-        on_it = {one: self._status(one) for one in names}
-        for one in queue.order(on_it):
-            self._advance_deployment(one, self._servers[name], names)
-        if any(one not in self._deployments for one in names):
+            return set()
+        before = {one: self._status(one) for one in names}
+        for one in queue.order(before):
+            if one not in self._ended:
+                self._advance_deployment(one)
+        if any(name not in self._homes(one) for one in names):
             self._advance_server(name, names)
+        moved = [one for one in names if self._status(one) != before[one]]
+        return {place for one in moved for place in self._homes(one) | places.homes(before[one])}
 
     def homeless(self) -> None:
         """Deployments of which no server is known: refused from the beginning, or deleted before they were accepted."""
@@ -135,10 +155,12 @@ class _Look:
     def _group(self) -> dict[str, list[str]]:
         grouped: dict[str, list[str]] = {}
         for name in self._tree.deployments.keys() | self._wanted.deployments.keys():
-            place = home(self._wanted.deployments.get(name), self._status(name))
-            if place is not None:
+            for place in self._homes(name):
                 grouped.setdefault(place, []).append(name)
         return {place: sorted(names) for place, names in grouped.items()}
+
+    def _homes(self, name: str) -> set[str]:
+        return homes(self._wanted.deployments.get(name), self._status(name))
 
     def _status(self, name: str) -> DeploymentStatus:
         namespace, _, plain = name.partition("/")
@@ -165,10 +187,14 @@ class _Look:
     def _server_scene(self, name: str, deployments: list[str]) -> ServerScene:
         return ServerScene(
             repository=self._wanted.repository,
-            users={one.partition("/")[2]: self._deployments[one] for one in deployments if one in self._deployments},
+            users=tuple(self._views(name, deployments)),
             observation=self._observation,
             has_room=len(self._rolling - {name}) < self._wanted.repository.max_servers_at_once,
         )
+
+    def _views(self, server_key: str, deployments: Iterable[str]) -> Iterator[DeploymentStatus]:
+        for status in (self._deployments[one] for one in deployments if one in self._deployments):
+            yield from (view for view in places.views(status) if places.home(view) == server_key)
 
     def _set_server(self, name: str, before: ServerStatus | None, after: ServerStatus) -> None:
         self._servers[name] = after
@@ -177,16 +203,17 @@ class _Look:
         same = before is not None and before.message == after.message and before.stage is after.stage
         self._reasons.append(f"{name}: {'settings' if same else f'{after.stage}, {after.message}'}")
 
-    def _advance_deployment(self, name: str, on: ServerStatus, neighbours: list[str]) -> None:
+    def _advance_deployment(self, name: str) -> None:
         wanted = self._wanted.deployments.get(name)
-        status = self._status(name)
-        if on.current is None:
-            self._set(name, replace(status, message=f"waits for InferenceServer {on.metadata.name}: {on.message}"))
-            return
         for _ in range(_STEPS):
-            turn = queue.turn(self._deployments[one] for one in neighbours if one in self._deployments)
-            scene = Scene(repository=self._wanted.repository, server=on, observation=self._observation, turn=turn)
-            step = stage.advance(wanted, status, scene)
+            status = self._status(name)
+            on = self._servers.get(home(wanted, status) or "")
+            if on is None:
+                return
+            if on.current is None:
+                self._set(name, replace(status, message=f"waits for InferenceServer {on.metadata.name}: {on.message}"))
+                return
+            step = stage.advance(wanted, status, self._scene(on))
             if step.status is None:
                 self._deployments.pop(name, None)
                 self._reasons.append(f"{name}: its status is removed")
@@ -196,10 +223,19 @@ class _Look:
                 return
             self._set(name, step.status)
             if step.status.stage is Stage.CLEAN_UP_COMPLETE:
-                return  # committed once, forgotten at the next look
-            status = step.status
-            if home(wanted, status) != key(on.metadata.namespace, on.metadata.name):
-                return  # it is another server's now
+                self._ended.add(name)
+                return
+
+    def _scene(self, on: ServerStatus) -> Scene:
+        server_key = key(on.metadata.namespace, on.metadata.name)
+        views = self._views(server_key, self._by_server.get(server_key, ()))
+        return Scene(
+            repository=self._wanted.repository,
+            server=on,
+            observation=self._observation,
+            turn=queue.turn(view for view in views if view.candidate is not None),
+            servers=self._servers,
+        )
 
     def _set(self, name: str, status: DeploymentStatus) -> None:
         before = self._deployments.get(name)

@@ -6,10 +6,12 @@ very entry, a live route the hash of that very content. Everything else is unkno
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from types import MappingProxyType
 
+from render import places
 from render.objects import route_content
-from render.objects.model_config import entry
+from render.objects.model_config import entry, model_name
 from render.rollout.observation import Observation, Pod, key
 from render.rollout.plan import Row, Until
 from schemas.model_config import ConfigEntry, entry_hash, wanted
@@ -29,18 +31,24 @@ from schemas.status import (
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """All that the rules look at besides the Deployment's own status. `turn`: the Deployment that newly serves a
-    candidate on this server now, None when nobody does."""
+    """All that the rules look at besides the Deployment's own status. `server`: the one that it is on; when it moves,
+    the one that it moves to. `turn`: the Deployment that newly serves a candidate there now, None when nobody does.
+    `servers`: all of them, by key."""
 
     repository: RepositoryStatus
     server: ServerStatus
     observation: Observation
     turn: str | None = None
+    servers: Mapping[str, ServerStatus] = field(default_factory=lambda: MappingProxyType({}))
 
     @property
     def now(self) -> float:
         """POSIX seconds."""
         return self.observation.now
+
+    def on(self, server: ServerStatus) -> "Scene":
+        """The same with another server."""
+        return Scene(self.repository, server, self.observation, servers=self.servers)
 
     def pods(self, *slices: str) -> tuple[Pod, ...]:
         """The server's pods, of `slices` only when any are given."""
@@ -71,7 +79,7 @@ def holds(row: Row, status: DeploymentStatus, scene: Scene) -> Held:
     """Whether all that `row` waits for is observed. `status` is already what the row tells slices and route."""
     proven: list[str] = []
     for until in row.until:
-        held = _CHECKS[until](status, scene)
+        held = _CHECKS[until](*_where(until, status, scene))
         if not held.ok:
             return held
         proven += held.pods
@@ -81,11 +89,13 @@ def holds(row: Row, status: DeploymentStatus, scene: Scene) -> Held:
 def failure(row: Row, status: DeploymentStatus, scene: Scene) -> Cause | None:
     """The cause for a rollback that is certain now, or None: a definite failure on the first pod, more definite
     failures than the policy allows, or an analysis limit."""
+    status = places.there(status)
     return _failed_pods(row, status, scene) or _analysis(row, status, scene)
 
 
 def counters(status: DeploymentStatus, scene: Scene) -> dict[SliceName, Counters]:
     """Requests to this model so far, by slice."""
+    status = places.there(status)
     names: tuple[SliceName, ...] = tuple(status.slices)
     return {name: _total(status, scene.pods(name)) for name in names}
 
@@ -98,7 +108,10 @@ def evidence(status: DeploymentStatus, scene: Scene, pods: tuple[str, ...]) -> E
 
 
 def first_pod(status: DeploymentStatus, scene: Scene, name: SliceName) -> tuple[str, ...]:
-    """The pod of the first wave of a slice: the one chosen before while it exists, else the first that reports live."""
+    """The pod of the first wave of a slice: the one chosen before while it exists, else the first that reports live.
+
+    `status` is as the place sees it that the candidate is brought up in.
+    """
     pods = scene.pods(name)
     state = status.slices.get(name)
     chosen = state.first_pods if state else ()
@@ -114,7 +127,22 @@ def quorum(server: ServerStatus, name: SliceName) -> int:
     return math.ceil(rendered.replicas.min * server.quorum / 100) if rendered is not None else 1
 
 
+def left(status: DeploymentStatus, scene: Scene) -> Scene:
+    """The scene in the place that a moving Deployment leaves. Its server is there as long as it is served there."""
+    return scene.on(scene.servers[places.home(places.here(status)) or ""])
+
+
 # ---- conditions
+
+
+def _where(until: Until, status: DeploymentStatus, scene: Scene) -> tuple[DeploymentStatus, Scene]:
+    """The place that a condition is about: for what does not move there is but one."""
+    if not places.is_moving(status):
+        return status, scene
+    back = until is Until.ROUTED and (status.route is None or status.route.to is Role.CURRENT)
+    if back or until in (Until.LEFT, Until.CLEARED):
+        return places.here(status), left(status, scene)
+    return places.there(status), scene
 
 
 def _staged(status: DeploymentStatus, scene: Scene) -> Held:
@@ -185,12 +213,12 @@ def routed(status: DeploymentStatus, scene: Scene) -> Held:
 def drained(status: DeploymentStatus, scene: Scene) -> Held:
     """Whether the canary slice, or every slice where there is no route any more, has no requests left."""
     pods = scene.pods() if status.route is None else scene.pods("canary")
-    name = _model_name(status)
+    name = _name(status)
     busy = [pod.name for pod in pods if pod.report and (seen := pod.report.models.get(name)) and seen.requests.busy]
     if busy:
         return Held(ok=False, why=f"waits for the last requests on {', '.join(sorted(busy)[:5])}")
     live = scene.observation.routes.get(_key(status))
-    since = live.live_since if status.route is not None and live else _since(status)
+    since = live.live_since if live is not None else _since(status)
     settled = (since if since is not None else scene.now) + scene.repository.settle
     if scene.now < settled:
         return Held(ok=False, why="waits for the gateway to settle", wake_at=settled)
@@ -203,7 +231,7 @@ def _unrouted(status: DeploymentStatus, scene: Scene) -> Held:
 
 
 def _unloaded(status: DeploymentStatus, scene: Scene) -> Held:
-    name = _model_name(status)
+    name = _name(status)
     still = [pod.name for pod in scene.pods() if pod.live is not False and (not pod.report or _has(pod, name))]
     return Held(ok=not still, why=f"waits for {', '.join(sorted(still)[:5])} to unload")
 
@@ -216,6 +244,8 @@ _CHECKS = {
     Until.DRAINED: drained,
     Until.UNROUTED: _unrouted,
     Until.UNLOADED: _unloaded,
+    Until.LEFT: drained,
+    Until.CLEARED: _unloaded,
 }
 
 
@@ -278,7 +308,7 @@ def _mean(value: Counters) -> float:
 
 
 def _total(status: DeploymentStatus, pods: Iterable[Pod]) -> Counters:
-    name = _model_name(status)
+    name = _name(status)
     seen = [pod.report.models[name].requests for pod in pods if pod.report and name in pod.report.models]
     return Counters(
         count=sum(one.count for one in seen),
@@ -293,7 +323,7 @@ def _total(status: DeploymentStatus, pods: Iterable[Pod]) -> Counters:
 def told(status: DeploymentStatus, name: SliceName) -> Told | None:
     """What the slice `name` is told about a Deployment's model, None for nothing."""
     made = entry(status, name)
-    return Told(_model_name(status), made, entry_hash(made)) if made is not None else None
+    return Told(_name(status), made, entry_hash(made)) if made is not None else None
 
 
 def report(pod: Pod, about: Told) -> ModelReport | None:
@@ -342,9 +372,8 @@ def _candidate(status: DeploymentStatus) -> ModelRevision:
     return status.candidate
 
 
-def _model_name(status: DeploymentStatus) -> str:
-    revision = status.current or status.candidate
-    return revision.name if revision else ""
+def _name(status: DeploymentStatus) -> str:
+    return model_name(status) or ""
 
 
 def _since(status: DeploymentStatus) -> float | None:

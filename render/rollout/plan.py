@@ -2,7 +2,8 @@
 
 A row says what the slices and the route are told and what has to be observed before the next row. Reading the
 functions `_first`, `_with_canary`, `_in_place`, `_emergency`, `_rollback` and `_clean_up` is reading the rules
-of how a change spreads (DESIGN §4 and §5).
+of how a change spreads (DESIGN §4 and §5). A move to another server or served name spreads there as a first rollout
+does; then the route is turned, and what was served here is taken away.
 """
 
 from collections.abc import Mapping
@@ -10,6 +11,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from render.objects.route import MAIN_ALONE
+from render.places import is_moving
 from schemas.resources import Strategy
 from schemas.status import (
     DeploymentStatus,
@@ -25,6 +27,7 @@ from schemas.status import (
 
 CURRENT, CANDIDATE = Role.CURRENT, Role.CANDIDATE
 COMMON = RouteState()
+THERE = RouteState(to=CANDIDATE)
 
 
 class Until(StrEnum):
@@ -34,16 +37,18 @@ class Until(StrEnum):
     FIRST_PROVEN = "the first pod proves the candidate"
     PROVEN = "every replica proves what it is told to serve"
     ROUTED = "the route is live"
-    DRAINED = "the canary slice has no requests"
+    DRAINED = "what is off the route has no requests left"
     UNROUTED = "the route is gone"
     UNLOADED = "no replica serves the model"
+    LEFT = "the place that it leaves has no requests left"
+    CLEARED = "no replica serves the model in the place that it leaves"
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One step. `slices`: what each pinned slice is told, None leaves them as they are; `first` is the slice whose
-    first pod tries the candidate. `soak` and `deadline` are seconds of observed time; the soak runs once all of
-    `until` holds, and the deadline is besides it."""
+    """One step. `slices`: what each pinned slice is told, None leaves them as they are; `here`: the same for the place
+    that a moving Deployment leaves. `first`: the slice whose first pod tries the candidate. `soak` and `deadline` are
+    seconds of observed time; the soak runs once all of `until` holds, and the deadline is besides it."""
 
     step: str
     stage: Stage
@@ -52,13 +57,15 @@ class Row:
     route: RouteState | None
     deadline: float
     slices: Mapping[SliceName, SliceState] | None = None
+    here: Mapping[SliceName, SliceState] | None = None
     first: SliceName | None = None
     soak: float = 0.0
 
 
+_BACK = ("traffic", "restore")
 _FORWARD = ("stage", "drain", "canary first pod", "canary", "weight", "main first pod", "main", "route", "bake")
-_BACK = ("traffic", "restore", "unload")
-_ORDER = _BACK + _FORWARD  # every plan takes its rows in this order
+_LEAVE = ("unload",)
+_ORDER = _BACK + _FORWARD + _LEAVE  # every plan takes its rows in this order
 
 
 def rows(status: DeploymentStatus) -> tuple[Row, ...]:
@@ -83,17 +90,23 @@ def loads_candidate(step: str) -> bool:
     return _rank("stage") < _rank(step) < _rank("bake")
 
 
+def is_decided(step: str) -> bool:
+    """Whether a rollout at this step has no way back any more: a moving Deployment is taken away where it was."""
+    return step in _LEAVE
+
+
 def _rollout(status: DeploymentStatus) -> tuple[Row, ...]:
     progress, policy = _parts(status)
     if policy.strategy is Strategy.EMERGENCY:
         spread = _emergency(status, policy)
-    elif progress.first:
+    elif _is_first(status):
         spread = _first(status, policy)
     elif "canary" in progress.slices:
         spread = _with_canary(status, policy)
     else:
         spread = _in_place(policy)
-    return (_stage(status, policy), *spread, _bake(status, policy))
+    leave = (_leave(policy),) if is_moving(status) else ()
+    return (_stage(status, policy), *spread, _bake(status, policy), *leave)
 
 
 def _stage(status: DeploymentStatus, policy: RolloutPolicy) -> Row:
@@ -102,21 +115,23 @@ def _stage(status: DeploymentStatus, policy: RolloutPolicy) -> Row:
         stage=Stage.ASSET_PREPARATION,
         message="downloading and verifying on every replica",
         until=(Until.STAGED,),
-        route=_steady(status),
+        route=status.route,
         slices=_told(status),
         deadline=policy.deadlines.asset_preparation,
     )
 
 
 def _first(status: DeploymentStatus, policy: RolloutPolicy) -> tuple[Row, ...]:
-    """A first rollout: slice by slice in two waves, then the route appears."""
+    """Where nothing is served yet: slice by slice in two waves, then the route appears, or comes there."""
     slices = _slices(status)
     waves: list[Row] = []
     for index, name in enumerate(slices):
         done: Mapping[SliceName, SliceState] = {other: _switched(status) for other in slices[:index]}
         soak = _first_soak(policy) if index == 0 else 0.0
-        waves += _waves(status, policy, name, stage=Stage.RESOURCE_ACQUISITION, route=None, others=done, soak=soak)
-    return (*waves, _route(policy))
+        waves += _waves(
+            status, policy, name, stage=Stage.RESOURCE_ACQUISITION, route=status.route, others=done, soak=soak
+        )
+    return (*waves, _route(status, policy))
 
 
 def _with_canary(status: DeploymentStatus, policy: RolloutPolicy) -> tuple[Row, ...]:
@@ -171,11 +186,11 @@ def _emergency(status: DeploymentStatus, policy: RolloutPolicy) -> tuple[Row, ..
         stage=Stage.RESOURCE_ACQUISITION,
         message="emergency: every pod of every slice switches at once",
         until=(Until.PROVEN,),
-        route=_steady(status),
+        route=status.route,
         slices=dict.fromkeys(_slices(status), _switched(status)),
         deadline=policy.deadlines.resource_acquisition,
     )
-    return (switch, _route(policy))
+    return (switch, _route(status, policy))
 
 
 def _waves(
@@ -235,13 +250,14 @@ def _weight(status: DeploymentStatus, policy: RolloutPolicy, index: int) -> Row:
     )
 
 
-def _route(policy: RolloutPolicy) -> Row:
+def _route(status: DeploymentStatus, policy: RolloutPolicy) -> Row:
+    moves = is_moving(status)
     return Row(
         step="route",
         stage=Stage.TRAFFIC_ROUTING,
-        message="the route goes to every slice",
-        until=(Until.ROUTED,),
-        route=COMMON,
+        message="the route is turned to the new place" if moves else "the route goes to every slice",
+        until=(Until.ROUTED, Until.LEFT) if moves else (Until.ROUTED,),
+        route=THERE if moves else COMMON,
         deadline=policy.deadlines.traffic_routing,
     )
 
@@ -252,10 +268,23 @@ def _bake(status: DeploymentStatus, policy: RolloutPolicy) -> Row:
         stage=Stage.ROLLOUT_COMPLETE,
         message="serving everywhere; the previous revision stays at hand for the bake time",
         until=(Until.ROUTED, Until.PROVEN),
-        route=COMMON,
+        route=THERE if is_moving(status) else COMMON,
         slices=dict.fromkeys(_slices(status), _switched(status)),
         soak=policy.bake,
         deadline=policy.deadlines.traffic_routing,
+    )
+
+
+def _leave(policy: RolloutPolicy) -> Row:
+    """The end of a move: nothing leads there any more, and what is late may be so."""
+    return Row(
+        step="unload",
+        stage=Stage.ROLLOUT_COMPLETE,
+        message="unloading the model where it was",
+        until=(Until.CLEARED,),
+        route=THERE,
+        here={},
+        deadline=policy.deadlines.rollback,
     )
 
 
@@ -264,6 +293,8 @@ def _rollback(status: DeploymentStatus, deadline: float, progress: Progress) -> 
     stage = Stage.ROLLBACK_IN_PROGRESS
     if progress.first:
         return _take_down(stage, deadline)
+    if is_moving(status):
+        return _stay(stage, deadline)
     split = "canary" in progress.moved
     off = Row(
         step="traffic",
@@ -293,11 +324,39 @@ def _rollback(status: DeploymentStatus, deadline: float, progress: Progress) -> 
     return (off, restore, steady)
 
 
+def _stay(stage: Stage, deadline: float) -> tuple[Row, ...]:
+    """The way back of a move: what was served before still is."""
+    back = Row(
+        step="traffic",
+        stage=stage,
+        message="turning the route back",
+        until=(Until.ROUTED, Until.DRAINED),
+        route=COMMON,
+        deadline=deadline,
+    )
+    unload = Row(
+        step="unload",
+        stage=stage,
+        message="unloading the model in the new place",
+        until=(Until.UNLOADED,),
+        route=COMMON,
+        slices={},
+        deadline=deadline,
+    )
+    return (back, unload)
+
+
 def _clean_up(status: DeploymentStatus, deadline: float) -> tuple[Row, ...]:
-    return _take_down(Stage.CLEAN_UP_IN_PROGRESS, deadline)
+    off, unload = _take_down(Stage.CLEAN_UP_IN_PROGRESS, deadline)
+    if not is_moving(status):
+        return (off, unload)
+    return (
+        replace(off, until=(*off.until, Until.LEFT)),
+        replace(unload, until=(*unload.until, Until.CLEARED), here={}),
+    )
 
 
-def _take_down(stage: Stage, deadline: float) -> tuple[Row, ...]:
+def _take_down(stage: Stage, deadline: float) -> tuple[Row, Row]:
     """The route goes first, then the model."""
     off = Row(
         step="traffic",
@@ -331,18 +390,19 @@ def _slices(status: DeploymentStatus) -> tuple[SliceName, ...]:
     return ("canary", "main") if "canary" in pinned else ("main",)
 
 
-def _steady(status: DeploymentStatus) -> RouteState | None:
-    return None if _parts(status)[0].first else COMMON
+def _is_first(status: DeploymentStatus) -> bool:
+    """Whether nothing of it is served yet where it is to be served."""
+    return _parts(status)[0].first or is_moving(status)
 
 
 def _told(status: DeploymentStatus) -> dict[SliceName, SliceState]:
     """Every pinned slice on what it served before, the candidate beside it."""
-    serve = None if _parts(status)[0].first else CURRENT
+    serve = None if _is_first(status) else CURRENT
     return dict.fromkeys(_slices(status), SliceState(serve=serve, stage=(CANDIDATE,)))
 
 
 def _switched(status: DeploymentStatus) -> SliceState:
-    previous = () if _parts(status)[0].first else (CURRENT,)
+    previous = () if _is_first(status) else (CURRENT,)
     return SliceState(serve=CANDIDATE, stage=previous)
 
 

@@ -24,7 +24,7 @@ def at_work(deployments: Iterable[DeploymentStatus]) -> list[str]:
 
     A rollback that failed is not: new pods may be what it needs.
     """
-    return sorted(one.metadata.name for one in deployments if _is_at_work(one))
+    return sorted({one.metadata.name for one in deployments if _is_at_work(one)})
 
 
 def _is_at_work(status: DeploymentStatus) -> bool:

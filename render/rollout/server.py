@@ -131,7 +131,7 @@ def _slices(wanted: WantedServer, status: ServerStatus) -> dict[SliceName, Serve
 
 
 def _serves(scene: ServerScene) -> bool:
-    return any(user.current is not None for user in scene.users.values())
+    return any(user.current is not None or user.route is not None for user in scene.users)
 
 
 def _heed(wanted: WantedServer, status: ServerStatus, scene: ServerScene) -> ServerStatus:
@@ -172,7 +172,7 @@ def _may_begin(scene: ServerScene) -> bool:
 
 def _is_held(scene: ServerScene) -> bool:
     """Whether a human holds a rollout on it, which may take days: the room is for others."""
-    return any(user.progress is not None and user.progress.paused_at is not None for user in scene.users.values())
+    return any(user.progress is not None and user.progress.paused_at is not None for user in scene.users)
 
 
 def _begin(status: ServerStatus, work: Work, scene: ServerScene, *, source: str | None) -> ServerStatus:
@@ -338,7 +338,8 @@ def _delete(status: ServerStatus, scene: ServerScene) -> ServerStep:
         return ServerStep(None)
     if status.progress is not None and scene.observation.complete:
         return _work(status, scene)
-    message = f"its file is gone; waits for {', '.join(sorted(scene.users))} to be deleted"
+    names = sorted({user.metadata.name for user in scene.users})
+    message = f"its file is gone; waits for {', '.join(names)} to be deleted"
     if status.stage is ServerStage.DELETE and status.message == message:
         return ServerStep(status)
     return ServerStep(_enter(status, ServerStage.DELETE, message, scene))

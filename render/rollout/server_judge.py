@@ -21,11 +21,11 @@ _NAMED = 3  # names in one message
 
 @dataclass(frozen=True, slots=True)
 class ServerScene:
-    """All that the rules look at besides the server's own status. `users`: the Deployments that are served on it, by
-    name. `has_room`: fewer servers than allowed are having their pods replaced."""
+    """All that the rules look at besides the server's own status. `users`: the Deployments that are on it, as it sees
+    them. `has_room`: fewer servers than allowed are having their pods replaced."""
 
     repository: RepositoryStatus
-    users: Mapping[str, DeploymentStatus]
+    users: tuple[DeploymentStatus, ...]
     observation: Observation
     has_room: bool = True
 
@@ -76,7 +76,7 @@ def troubles(status: ServerStatus, scene: ServerScene) -> tuple[str, ...]:
 
 
 def _free(row: Row, status: ServerStatus, scene: ServerScene) -> Held:
-    at_work = queue.at_work(scene.users.values())
+    at_work = queue.at_work(scene.users)
     server = key(status.metadata.namespace, status.metadata.name)
     if not any(pod.report for pod in scene.observation.pods.get(server, ())):
         return Held(ok=True)  # nothing of them can be seen, and new pods may be what they need
@@ -153,7 +153,7 @@ def _new(name: SliceName, status: ServerStatus, scene: ServerScene) -> list[Pod]
 
 def _told(name: SliceName, scene: ServerScene) -> list[tuple[DeploymentStatus, Told]]:
     """What a slice is told about each model."""
-    told = ((user, judge.told(user, name)) for user in scene.users.values())
+    told = ((user, judge.told(user, name)) for user in scene.users)
     return [(user, about) for user, about in told if about is not None]
 
 
@@ -182,7 +182,7 @@ def _error(seen: ModelReport | None, user: DeploymentStatus) -> ReportError | No
 
 
 def _with_route(scene: ServerScene) -> list[DeploymentStatus]:
-    return [user for user in scene.users.values() if user.route is not None]
+    return [user for user in scene.users if user.route is not None]
 
 
 def _listed(names: Iterable[str]) -> str:

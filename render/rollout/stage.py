@@ -12,12 +12,15 @@ from datetime import datetime
 
 import msgspec
 
+from render import places
 from render.normal import Kept, WantedDeployment
 from render.objects.route import MAIN_ALONE
+from render.places import is_moving
 from render.rollout import judge
 from render.rollout.clock import elapsed
 from render.rollout.judge import Held, Scene
-from render.rollout.plan import COMMON, Row, at, loads_candidate, rows
+from render.rollout.observation import key
+from render.rollout.plan import COMMON, Row, at, is_decided, loads_candidate, rows
 from schemas import API_VERSION
 from schemas.base import utc
 from schemas.resources import Strategy
@@ -31,6 +34,7 @@ from schemas.status import (
     Progress,
     Role,
     RouteState,
+    ServerStatus,
     SliceName,
     SliceState,
     Stage,
@@ -105,16 +109,28 @@ def _goes_back(status: DeploymentStatus) -> bool:
 
 
 def _relabel(revision: ModelRevision | None, wanted: ModelRevision) -> ModelRevision | None:
-    """`wanted` where it is the same model: its labels and address may differ."""
-    return wanted if revision is not None and revision.model_hash == wanted.model_hash else revision
+    """`wanted` where it is the same model: its labels and address may differ. In the same place the path is as wanted
+    too; what is served elsewhere keeps the path that it has there."""
+    if revision is None or places.place(revision) != places.place(wanted):
+        return revision
+    return wanted if revision.model_hash == wanted.model_hash else replace(revision, path=wanted.path)
 
 
 def _cover_slices(status: DeploymentStatus, scene: Scene) -> DeploymentStatus:
     """A slice that was added is told what main is told as soon as it is there, since a route may lead to it; one that
     was removed is told nothing. The slices that a rollout began with are its own."""
     pinned = status.progress.slices if status.progress is not None else {}
-    slices = {name: state for name, state in status.slices.items() if name in pinned or name in scene.server.slices}
-    return replace(status, slices=_with_later(slices, pinned, scene))
+    if is_moving(status):
+        here = _covered(status.slices, (), judge.left(status, scene))
+        return replace(status, slices=here, there=_covered(status.there, pinned, scene))
+    return replace(status, slices=_covered(status.slices, pinned, scene))
+
+
+def _covered(
+    told: dict[SliceName, SliceState], pinned: Collection[SliceName], scene: Scene
+) -> dict[SliceName, SliceState]:
+    there = {name: state for name, state in told.items() if name in pinned or name in scene.server.slices}
+    return _with_later(there, pinned, scene)
 
 
 def _with_later(
@@ -140,8 +156,12 @@ def _apply_will(wanted: WantedDeployment | Kept | None, status: DeploymentStatus
     if wanted is None:
         return _begin_clean_up(status, scene)
     progress = status.progress
+    if isinstance(wanted, WantedDeployment) and _is_stuck(status):
+        return _put_down(wanted, status, scene)
     if isinstance(wanted, Kept) or progress is None or progress.work is not Work.ROLLOUT or status.candidate is None:
         return status
+    if is_decided(progress.step):
+        return status  # a newer one comes after it
     if status.candidate.model_hash == wanted.model.model_hash:
         return _apply_pause(status, scene)
     if status.current is not None and status.current.model_hash == wanted.model.model_hash:
@@ -150,7 +170,7 @@ def _apply_will(wanted: WantedDeployment | Kept | None, status: DeploymentStatus
         )
         return _begin_rollback(status, scene, cause)
     if status.stage is Stage.ROLLOUT_COMPLETE and judge.holds(_row(status), status, scene).ok:
-        return _complete(status, scene, Held(ok=True))  # a newer one ends the bake time: forward, not back
+        return _forward(status, scene, Held(ok=True))  # a newer one ends the bake time: forward, not back
     message = f"revision {wanted.model.revision} came before revision {status.candidate.revision} was complete"
     return _begin_rollback(status, scene, Cause(kind="superseded", reason="Superseded", message=message))
 
@@ -191,18 +211,25 @@ def _is_new(model: ModelRevision, status: DeploymentStatus) -> bool:
 
 
 def _held_back(wanted: WantedDeployment, status: DeploymentStatus, scene: Scene) -> str | None:
-    current, model = status.current, wanted.model
-    if scene.server.progress is not None and wanted.rollout.strategy is not Strategy.EMERGENCY:
-        return f"revision {model.revision} waits until InferenceServer {model.server} is done with its pods"
-    if current is not None and (current.server, current.name) != (model.server, model.name):
-        return f"served as {current.name} on {current.server}; to serve it elsewhere, commit it as another Deployment"
+    server = _server(wanted.model, status, scene)
+    if server is None or server.current is None:
+        return f"revision {wanted.model.revision} waits for InferenceServer {wanted.model.server}"
+    busy = [one.metadata.name for one in (scene.server, server) if one.progress is not None]
+    if busy and wanted.rollout.strategy is not Strategy.EMERGENCY:
+        return f"revision {wanted.model.revision} waits until InferenceServer {busy[0]} is done with its pods"
     return None
+
+
+def _server(model: ModelRevision, status: DeploymentStatus, scene: Scene) -> ServerStatus | None:
+    """The server that `model` is for, None when there is none."""
+    return scene.servers.get(key(status.metadata.namespace, model.server))
 
 
 # ---- beginnings
 
 
 def _begin_rollout(wanted: WantedDeployment, status: DeploymentStatus, scene: Scene) -> DeploymentStatus:
+    scene = scene.on(_server(wanted.model, status, scene) or scene.server)
     now = utc(scene.now)
     progress = Progress(
         work=Work.ROLLOUT,
@@ -278,7 +305,7 @@ def _work(status: DeploymentStatus, scene: Scene) -> Step:
 
 def _turn_back(status: DeploymentStatus, scene: Scene) -> DeploymentStatus | None:
     """The beginning of a rollback, where a rollout has certainly failed."""
-    if _progress(status).work is not Work.ROLLOUT:
+    if _progress(status).work is not Work.ROLLOUT or is_decided(_progress(status).step):
         return None
     cause = judge.failure(_row(status), status, scene)
     return _begin_rollback(status, scene, cause) if cause else None
@@ -286,10 +313,13 @@ def _turn_back(status: DeploymentStatus, scene: Scene) -> DeploymentStatus | Non
 
 def _tell(status: DeploymentStatus, row: Row, scene: Scene) -> DeploymentStatus:
     """Slices and route as the row has them under the policy of now, with a first pod that exists."""
-    progress, slices = _progress(status), _slices(status, row, scene)
+    progress, slices = _progress(status), _slices(places.there(status), row, scene)
     moved = tuple(name for name in progress.slices if name in progress.moved or _serves_candidate(slices.get(name)))
-    route = _carried(row.route, scene)
-    return replace(status, slices=slices, route=route, progress=replace(progress, moved=moved))
+    progress, route = replace(progress, moved=moved), _carried(row.route, scene)
+    if is_moving(status):
+        here = status.slices if row.here is None else dict(row.here)
+        return replace(status, slices=here, there=slices, route=route, progress=progress)
+    return replace(status, slices=slices, route=route, progress=progress)
 
 
 def _told_anew(before: DeploymentStatus, status: DeploymentStatus, scene: Scene) -> DeploymentStatus:
@@ -330,6 +360,8 @@ def _wait(status: DeploymentStatus, row: Row, held: Held, scene: Scene) -> Step:
 
 def _missed(status: DeploymentStatus, row: Row, held: Held, scene: Scene) -> DeploymentStatus:
     message = f"{row.step}: not done in {row.deadline + row.soak:g} s: {held.why}"
+    if is_decided(row.step) and _progress(status).work is Work.ROLLOUT:
+        return _finish(status, scene, held)  # who is late unloads it when he is back
     if _progress(status).work is Work.ROLLOUT:
         return _begin_rollback(status, scene, Cause(kind="failed", reason="DeadlineMissed", message=message))
     failed = Stage.ROLLBACK_FAILED
@@ -388,6 +420,25 @@ def _serves_candidate(state: SliceState | None) -> bool:
 # ---- endings
 
 
+def _forward(status: DeploymentStatus, scene: Scene, held: Held) -> DeploymentStatus:
+    """Ends the bake time: what moves is still to be taken away where it was."""
+    plan = rows(status)
+    last = plan[-1]
+    return _enter(status, last, scene, held.pods) if is_decided(last.step) else _complete(status, scene, held)
+
+
+def _is_stuck(status: DeploymentStatus) -> bool:
+    """Whether a rollback goes on trying with no request that could meet what it is taking away."""
+    return status.stage is Stage.ROLLBACK_FAILED and _progress(status).step != "traffic"
+
+
+def _put_down(wanted: WantedDeployment, status: DeploymentStatus, scene: Scene) -> DeploymentStatus:
+    """Ends a rollback that failed if a human has another way, which begins now."""
+    ended = _rolled_back(status, scene, Held(ok=False))
+    is_other = _is_new(wanted.model, ended) and _held_back(wanted, ended, scene) is None
+    return ended if is_other else status
+
+
 def _finish(status: DeploymentStatus, scene: Scene, held: Held) -> DeploymentStatus:
     match _progress(status).work:
         case Work.ROLLOUT:
@@ -395,7 +446,8 @@ def _finish(status: DeploymentStatus, scene: Scene, held: Held) -> DeploymentSta
         case Work.ROLLBACK:
             return _rolled_back(status, scene, held)
         case Work.CLEAN_UP:
-            done = replace(status, progress=None, slices={}, route=None, message="deleted; nothing is served any more")
+            done = replace(status, progress=None, slices={}, there={}, route=None)
+            done = replace(done, message="deleted; nothing is served any more")
             done = replace(done, stage=Stage.CLEAN_UP_COMPLETE)
             return _record(done, scene, stage=Stage.CLEAN_UP_COMPLETE, step="done", pods=held.pods)
 
@@ -404,6 +456,7 @@ def _complete(status: DeploymentStatus, scene: Scene, held: Held) -> DeploymentS
     """The candidate becomes current."""
     slices: dict[SliceName, SliceState] = dict.fromkeys(sorted(scene.server.slices), SliceState(serve=Role.CURRENT))
     done = replace(status, current=status.candidate, candidate=None, progress=None, slices=slices, route=COMMON)
+    done = replace(done, there={})
     done = replace(done, stage=Stage.ROLLOUT_COMPLETE, message=_serves(status.candidate))
     return _record(done, scene, stage=Stage.ROLLOUT_COMPLETE, step="done", pods=held.pods)
 
@@ -421,7 +474,7 @@ def _rolled_back(status: DeploymentStatus, scene: Scene, held: Held) -> Deployme
             message=cause.message,
             at=utc(scene.now),
         )
-    done = replace(status, stage=Stage.ROLLBACK_COMPLETE, candidate=None, progress=None, failed=failed)
+    done = replace(status, stage=Stage.ROLLBACK_COMPLETE, candidate=None, progress=None, failed=failed, there={})
     done = replace(done, message=f"{_serves(status.current)}; {cause.message if cause else 'rolled back'}")
     return _record(done, scene, stage=Stage.ROLLBACK_COMPLETE, step="done", pods=held.pods)
 

@@ -66,7 +66,7 @@ def test_everything_right_is_wanted_with_its_source() -> None:
     assert isinstance(scorer, WantedDeployment)
     assert (server.source, scorer.source) == ("server.yaml:1", "a.yaml:1")
     assert server.template.image == "nvcr.io/nvidia/tritonserver:24.10-py3"
-    assert scorer.traffic.path == "/fraud/gpu-a/a"
+    assert scorer.model.path == "/fraud/gpu-a/a"
     assert scorer.model.name == "a"
     assert found.repository.settle == 0.5
 

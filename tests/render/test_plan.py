@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from render import plan, tree, write
+from render import places, plan, tree, write
 from render.errors import StatusUnreadable, TooLarge
 from render.load import load
 from render.normal import accept
@@ -156,11 +156,10 @@ def test_entries_of_a_move_stay_with_their_places() -> None:
     moving = msgspec.structs.replace(
         one, candidate=msgspec.structs.replace(one.candidate, server="gpu-b", name="other")
     )
-    old = model_config.entries(moving, server="gpu-a", slice_name="canary")
-    new = model_config.entries(moving, server="gpu-b", slice_name="canary")
-    assert (list(old), list(new)) == (["fraud_scorer"], ["other"])
-    assert old["fraud_scorer"].candidate is None
-    assert new["other"].serve is None
+    here, there = places.views(moving)
+    assert (places.home(here), places.home(there)) == ("fraud/gpu-a", "fraud/gpu-b")
+    assert (model_config.model_name(here), model_config.model_name(there)) == ("fraud_scorer", "other")
+    assert (here.candidate, there.current) == (None, None)
 
 
 def test_a_config_beyond_the_limit_is_refused() -> None:
@@ -191,7 +190,7 @@ def test_a_status_that_contradicts_itself_is_refused() -> None:
 def test_status_files_are_read_strictly() -> None:
     files = {path: text for path, text in plan.files(several()).items() if path.startswith("status/")}
     path = "status/fraud/deployments/scorer.yaml"
-    newer = files[path].replace(b"schemaVersion: 1", b"schemaVersion: 2")
+    newer = files[path].replace(b"schemaVersion: 2", b"schemaVersion: 3")
     for broken, words in (
         (newer, "newer than"),
         (files[path] + b"surprise: 1\n", "surprise"),

@@ -4,14 +4,15 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 
+from render import places
 from render.normal import Kept, Wanted, WantedDeployment, WantedServer
 from render.objects import route_content, route_object, template_content
 from render.objects.base import Fleet
-from render.objects.model_config import entries
+from render.objects.model_config import entry, model_name
 from render.rollout import Advanced, advance
 from render.rollout.observation import Observation, Pod, Route, key, object_key
 from schemas.model_config import ConfigEntry, entry_hash, wanted
@@ -27,6 +28,7 @@ from schemas.report import (
 )
 from schemas.resources import Analysis, BackendType, Gateway, ModelType, Resources, Scheduling, Strategy
 from schemas.status import (
+    SCHEMA_VERSION,
     CachePolicy,
     Deadlines,
     DeploymentStatus,
@@ -54,7 +56,9 @@ def digest(number: int) -> str:
     return f"sha256:{number:064x}"
 
 
-def model(number: int, *, name: str = "scorer", on: str = "gpu-a", attempt: int = 0) -> ModelRevision:
+def model(
+    number: int, *, name: str = "scorer", on: str = "gpu-a", attempt: int = 0, path: str | None = None
+) -> ModelRevision:
     """Revision `number` of a model."""
     return ModelRevision(
         model_hash=f"sha256:{sha256(f'{on}/{name}/{number}'.encode()).hexdigest()}",
@@ -66,6 +70,7 @@ def model(number: int, *, name: str = "scorer", on: str = "gpu-a", attempt: int 
         digest=digest(number),
         options={},
         attempt=attempt,
+        path=path or f"/fraud/{on}/{name}",
     )
 
 
@@ -93,7 +98,7 @@ def deployment(
     revision: ModelRevision, rollout: RolloutPolicy | None = None, *, name: str = "scorer"
 ) -> WantedDeployment:
     """An accepted Deployment."""
-    traffic = TrafficPolicy(path=f"/fraud/gpu-a/{name}", hostnames=(), headers=(), canary_headers=())
+    traffic = TrafficPolicy(hostnames=(), headers=(), canary_headers=())
     return WantedDeployment(
         model=revision, rollout=rollout or policy(), traffic=traffic, findings=(), source="deployments/scorer.yaml:1"
     )
@@ -146,14 +151,21 @@ class SimulatedPod:
     requests: Requests = field(default_factory=Requests)
 
 
+class Reach(NamedTuple):
+    """Where a live route leads: to which slices of a server (`namespace/name`), and to which served name there."""
+
+    server: str
+    slices: tuple[SliceName, ...]
+    model: str
+
+
 @dataclass
 class Simulator:
     """`wanted` is what humans want now; `step` lets the agent look once and the cluster do what came of it.
 
     `faults`: why a digest cannot be served, on any pod. `broken`: images whose server never gets live. `breaks`: by
     image, digests that cannot be loaded on its pods. `routes_held`: the gateway takes over nothing for now.
-    `reached`: by Deployment, the server and the slices that its live route leads to; `reached_before`: before the
-    last commit.
+    `reached`: by Deployment, where its live route leads; `reached_before`: before the last commit.
     """
 
     wanted: Wanted
@@ -169,8 +181,8 @@ class Simulator:
     complete: bool = True
     made: Counter[str] = field(default_factory=Counter)
     routes_held: bool = False
-    reached: dict[str, tuple[str, tuple[SliceName, ...]]] = field(default_factory=dict)
-    reached_before: dict[str, tuple[str, tuple[SliceName, ...]]] = field(default_factory=dict)
+    reached: dict[str, Reach] = field(default_factory=dict)
+    reached_before: dict[str, Reach] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.tree = Tree(repository=self.wanted.repository)
@@ -303,10 +315,8 @@ class Simulator:
         return template
 
     def _route(self, name: str) -> Route:
-        one = self.tree.deployments[name]
-        revision = one.current or one.candidate
-        assert revision is not None
-        on = self.tree.servers[key(one.metadata.namespace, revision.server)]
+        one = places.routed(self.tree.deployments[name])
+        on = self.tree.servers[places.home(one) or ""]
         content = route_content(self.tree.repository, on, one)
         assert content is not None
         before = self.routes.get(name)
@@ -314,18 +324,17 @@ class Simulator:
             before if before is not None and before.content == content else Route(content=content, live_since=self.now)
         )
 
-    def _reach(self, name: str) -> tuple[str, tuple[SliceName, ...]]:
-        """The server and the slices that get requests, as the rendered route has it."""
-        one = (self.applied or self.tree).deployments[name]
-        revision = one.current or one.candidate
-        assert revision is not None
-        on = (self.applied or self.tree).servers[key(one.metadata.namespace, revision.server)]
+    def _reach(self, name: str) -> Reach:
+        """What gets requests, as the rendered route has it."""
+        one = places.routed((self.applied or self.tree).deployments[name])
+        on = (self.applied or self.tree).servers[places.home(one) or ""]
         made = route_object(Fleet(self.wanted.repository, on), one)
         assert made is not None
         weights = {one["name"]: one["weight"] for one in made["spec"]["rules"][0]["backendRefs"]}
         common = on.metadata.name in weights
         reached = [name for name in on.slices if common or weights.get(f"{on.metadata.name}-{name}", 0) > 0]
-        return key(on.metadata.namespace, on.metadata.name), tuple(reached)
+        rewritten = made["spec"]["rules"][0]["filters"][0]["urlRewrite"]["path"]["replaceFullPath"]
+        return Reach(key(on.metadata.namespace, on.metadata.name), tuple(reached), rewritten.split("/")[3])
 
     def observe(self) -> Observation:
         """What the agent can see."""
@@ -366,8 +375,10 @@ class Simulator:
     def _models(self, server_key: str, pod: SimulatedPod) -> dict[str, ModelReport]:
         tree = self.applied or self.tree
         told: dict[str, ConfigEntry] = {}
-        for one in tree.deployments.values():
-            told |= entries(one, server=server_key.partition("/")[2], slice_name=pod.slice)
+        views = [view for one in tree.deployments.values() for view in places.views(one)]
+        for view in views:
+            made = entry(view, pod.slice) if places.home(view) == server_key else None
+            told |= {model_name(view) or "": made} if made is not None else {}
         if not pod.behind:
             pod.told = told
         told = pod.told or {}
@@ -425,7 +436,7 @@ def simulate(*, main: int = 2, canary: int = 1) -> Simulator:
     repository = RepositoryStatus(
         api_version="serving.fresco.dev/v1alpha1",
         kind="RepositoryStatus",
-        schema_version=1,
+        schema_version=SCHEMA_VERSION,
         cluster="prod",
         gateway=Gateway(name="public", namespace="gateway", implementation="envoy"),
         settle=0.5,

@@ -59,6 +59,7 @@ def revision(label: str) -> ModelRevision:
         digest=digest,
         options={},
         attempt=0,
+        path="/fraud/cpu-a/scorer",
     )
 
 

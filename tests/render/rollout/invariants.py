@@ -6,13 +6,13 @@ The numbers are those of the list in `docs/rollout.md`.
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
-from render import plan
+from render import places, plan
 from render.normal import Kept
 from render.rollout import judge, queue
 from render.rollout.plan import loads_candidate
 from schemas.resources import Strategy
 from schemas.status import DeploymentStatus, Role, ServerStatus, SliceName, Stage, Tree, Work
-from tests.support.simulator import SimulatedPod, Simulator
+from tests.support.simulator import Reach, SimulatedPod, Simulator
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,7 @@ def check(commit: Commit) -> dict[str, bytes]:
     one_pod_first(commit)
     others_are_left_alone(commit)
     switched_canaries_are_drained(commit)
+    places_are_left_without_requests(commit)
     guarded_resources_stay(commit)
     new_templates_are_proven_on_canary(commit)
     replaced_canaries_get_no_requests(commit)
@@ -53,21 +54,21 @@ def check(commit: Commit) -> dict[str, bytes]:
 
 def requests_meet_what_the_step_allows(simulator: Simulator, urgent: Collection[str]) -> None:
     """(1) A ready pod that a live route leads to serves a revision that the step allows there."""
-    for name, pod, model in _reached(simulator):
+    for name, pod, reach in _reached(simulator):
         status = simulator.tree.deployments.get(name)
-        served = pod.serving.get(model)
-        assert served is not None, f"{pod.name} is ready and has no {model}"
+        served = pod.serving.get(reach.model)
+        assert served is not None, f"{pod.name} is ready and has no {reach.model}"
         if status is not None and simulator.applied is simulator.tree:
-            allowed = _allowed(status, pod.slice, urgent=name in urgent)
+            allowed = _allowed(status, pod.slice, reach, urgent=name in urgent)
             assert served in allowed, f"{pod.name}: {served}: {status}"
 
 
 def routed_models_are_served(simulator: Simulator) -> None:
     """(2) Wherever a live route leads, every pod is told to serve the model: it is not to be unloaded."""
-    for name, pod, model in _reached(simulator):
-        told = (pod.told or {}).get(model)
-        assert told is not None, f"{name}: {pod.name} is told nothing of {model}"
-        assert told.serve is not None, f"{name}: {pod.name} is told to serve no {model}"
+    for name, pod, reach in _reached(simulator):
+        told = (pod.told or {}).get(reach.model)
+        assert told is not None, f"{name}: {pod.name} is told nothing of {reach.model}"
+        assert told.serve is not None, f"{name}: {pod.name} is told to serve no {reach.model}"
 
 
 def rendered_files_are_those_of_the_tree(commit: Commit) -> dict[str, bytes]:
@@ -84,11 +85,9 @@ def current_is_never_lost(commit: Commit) -> None:
     """(5) What is current stays, is succeeded by its proven candidate, or is cleaned up: its file was deleted."""
     for name, before in commit.before.deployments.items():
         after = commit.after.deployments.get(name)
-        if before.current is None:
+        if before.current is None or before.stage is Stage.CLEAN_UP_COMPLETE:
             continue
-        if after is None:
-            assert before.stage is Stage.CLEAN_UP_COMPLETE, f"{name} vanished in {before.stage}"
-            continue
+        assert after is not None, f"{name} vanished in {before.stage}"
         assert after.current is not None, name
         candidate = before.candidate.digest if before.candidate else None
         assert after.current.digest in {before.current.digest, candidate}, name
@@ -114,6 +113,7 @@ def one_pod_first(commit: Commit) -> None:
             continue
         if before.candidate.model_hash != status.candidate.model_hash:
             continue
+        before, status = places.there(before), places.there(status)
         for slice_name in _switched_now(before, status):
             pinned = status.progress.slices if status.progress is not None else {}
             if slice_name not in pinned:  # it came later, and follows main
@@ -138,11 +138,25 @@ def switched_canaries_are_drained(commit: Commit) -> None:
             assert not busy or name in commit.urgent, f"{name}: {busy}"
 
 
+def places_are_left_without_requests(commit: Commit) -> None:
+    """(2) What moves is kept where it was until the last request there is answered."""
+    for name, status in commit.after.deployments.items():
+        before = commit.before.deployments.get(name)
+        if before is None or before.progress is None or status.progress is None or not places.is_moving(status):
+            continue
+        if before.progress.step == "route" != status.progress.step and status.progress.work is Work.ROLLOUT:
+            pods = commit.simulator.pods[places.home(places.here(status)) or ""]
+            busy = [pod.name for pod in pods if pod.busy and not pod.silent]
+            assert not busy, f"{name}: {busy}"
+
+
 def others_are_left_alone(commit: Commit) -> None:
     """(8) Nothing that others do changes what a Deployment without work in hand serves."""
     for name, status in commit.after.deployments.items():
         before = commit.before.deployments.get(name)
         if before is None or before.progress is not None or status.progress is not None or before.current is None:
+            continue
+        if before.stage is Stage.CLEAN_UP_COMPLETE:  # it is another one
             continue
         assert status.current is not None
         assert status.current.digest == before.current.digest, name
@@ -186,7 +200,7 @@ def replaced_canaries_get_no_requests(commit: Commit) -> None:
         replaced = _has_candidate(after, "canary") and not _has_candidate(before, "canary")
         if replaced or "canary" not in after.slices:
             reached = commit.simulator.reached_before
-            assert not [one for one, (on, slices) in reached.items() if on == name and "canary" in slices]
+            assert not [one for one, to in reached.items() if to.server == name and "canary" in to.slices]
 
 
 def pods_are_replaced_between_rollouts(commit: Commit) -> None:
@@ -196,10 +210,11 @@ def pods_are_replaced_between_rollouts(commit: Commit) -> None:
         if before is None or before.progress is None or before.progress.step != "turn" or after.progress is None:
             continue
         if after.progress.work is Work.ROLLOUT and after.progress.step != "turn":
-            users = {one: on for one, on in commit.before.deployments.items() if _server_of(one, on) == name}
+            users = {one: on for one, on in commit.before.deployments.items() if name in places.homes(on)}
             seen = any(not pod.silent for pod in commit.simulator.pods.get(name, []))
             begun = [one for one, on in users.items() if seen and one not in commit.urgent and queue.at_work([on])]
-            assert not begun, begun
+            still = [one for one in begun if one in commit.after.deployments]
+            assert not queue.at_work(commit.after.deployments[one] for one in still), begun
 
 
 def few_servers_at_a_time(commit: Commit) -> None:
@@ -212,24 +227,22 @@ def few_servers_at_a_time(commit: Commit) -> None:
 # ---- small parts
 
 
-def _reached(simulator: Simulator) -> Iterator[tuple[str, SimulatedPod, str]]:
-    """(Deployment, pod, served name) for every ready pod that has seen its config, and that a live route leads to."""
-    for name, (server, slices) in simulator.reached.items():
-        revision = _revision(simulator, name)
-        for pod in simulator.pods.get(server, []):
-            if revision is not None and pod.slice in slices and pod.ready and not pod.silent:
-                yield name, pod, revision
+def _reached(simulator: Simulator) -> Iterator[tuple[str, SimulatedPod, Reach]]:
+    """(Deployment, pod, where its route leads) for every ready pod that has seen its config, and that is there."""
+    for name, reach in simulator.reached.items():
+        for pod in simulator.pods.get(reach.server, []):
+            if pod.slice in reach.slices and pod.ready and not pod.silent:
+                yield name, pod, reach
 
 
-def _revision(simulator: Simulator, name: str) -> str | None:
-    status = simulator.tree.deployments.get(name)
-    revision = (status.current or status.candidate) if status is not None else None
-    return revision.name if revision is not None else None
-
-
-def _allowed(status: DeploymentStatus, slice_name: SliceName, *, urgent: bool) -> set[str]:
+def _allowed(status: DeploymentStatus, slice_name: SliceName, reach: Reach, *, urgent: bool) -> set[str]:
     """Digests that requests to a slice may be answered by: the candidate only where it has been told, and none at all
-    on a canary slice that is off the route."""
+    on a canary slice that is off the route. What moves goes on as it was in the place that it leaves."""
+    if places.is_moving(status):
+        here = places.here(status)
+        if here.current is not None and places.home(here) == reach.server and here.current.name == reach.model:
+            return {here.current.digest}
+        status = places.there(status)
     told, progress = status.slices.get(slice_name), status.progress
     if slice_name == "canary" and progress is not None and not urgent:
         if progress.step in ("canary first pod", "canary"):
@@ -247,11 +260,6 @@ def _allowed(status: DeploymentStatus, slice_name: SliceName, *, urgent: bool) -
 def _switched_now(before: DeploymentStatus, after: DeploymentStatus) -> list[SliceName]:
     switched = [name for name, state in after.slices.items() if state.serve is Role.CANDIDATE]
     return [name for name in switched if name in before.slices and before.slices[name].serve is not Role.CANDIDATE]
-
-
-def _server_of(name: str, status: DeploymentStatus) -> str | None:
-    revision = status.candidate or status.current
-    return f"{name.partition('/')[0]}/{revision.server}" if revision is not None else None
 
 
 def _has_candidate(status: ServerStatus, name: SliceName) -> bool:

@@ -5,6 +5,7 @@ Every one of them is a mistake that somebody could make. If the machine lets one
 
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from hypothesis.stateful import run_state_machine_as_test
 from render import plan as rendered
 from render import rollout
 from render.normal import Kept
+from render.places import is_moving
 from render.rollout import judge, plan, queue, server, server_judge, server_plan, stage
 from render.rollout.judge import Held
 from render.rollout.plan import Until
@@ -62,6 +64,14 @@ BROKEN: dict[str, Break] = {
     "all pods go first": _instead(
         judge, "first_pod", lambda status, scene, name: tuple(pod.name for pod in scene.pods(name))
     ),
+    "the last requests here are not waited for": _believes(judge._CHECKS, Until.LEFT),
+    "a move unloads here as it turns the route": _around(
+        plan, "_route", lambda row, status, *_: replace(row, here={}) if is_moving(status) else row
+    ),
+    "a move turns the route before it serves there": _around(
+        plan, "_stage", lambda row, status, *_: replace(row, route=plan.THERE) if is_moving(status) else row
+    ),
+    "a move back unloads before it turns the route": _around(plan, "_stay", lambda rows, *_: rows[1:]),
     "nobody has the turn": _instead(queue, "turn", lambda deployments: None),
     "deadlines never pass": _instead(stage, "elapsed", lambda *_: 0.0),
     "the model goes before its route": _around(plan, "_take_down", lambda rows, *_: rows[1:]),

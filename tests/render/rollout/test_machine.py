@@ -15,7 +15,7 @@ from render.normal import Kept, WantedDeployment, WantedServer
 from render.rollout import advance, resume
 from schemas.report import Reason
 from schemas.resources import Strategy
-from schemas.status import Finding, ServerStage, Stage, Tree, Work
+from schemas.status import Finding, RolloutPolicy, ServerStage, Stage, Tree, Work
 from tests.render.rollout import invariants
 from tests.render.rollout.invariants import Commit
 from tests.support.simulator import SimulatedPod, deployment, model, policy, server, simulate
@@ -43,6 +43,8 @@ numbers = st.integers(1, 3)
 replicas = st.integers(1, 3)
 canaries = st.integers(0, 2)
 images = st.sampled_from(IMAGES)
+policies = st.sampled_from(POLICIES)
+moves = st.sampled_from([None, None, None, None, ("gpu-a", ""), ("gpu-b", ""), ("gpu-a", "-too"), ("gpu-b", "-too")])
 
 
 class Humans(RuleBasedStateMachine):
@@ -58,6 +60,7 @@ class Humans(RuleBasedStateMachine):
         self.written: dict[str, WantedDeployment] = {}
         self.servers: dict[str, WantedServer] = {}
         self.broken: set[str] = set()
+        self.places = {name: (on, name) for name, on in PLACES.items()}
         self.before, self.files = self.simulator.tree, dict[str, bytes]()
         self.urgent: set[str] = set()
 
@@ -72,17 +75,21 @@ class Humans(RuleBasedStateMachine):
 
     # ---- humans
 
-    @rule(name=names, number=numbers, how=st.sampled_from(POLICIES), attempt=st.integers(0, 1))
-    def commit(self, name: str, number: int, how: msgspec.Struct, attempt: int) -> None:
-        revision = model(OFFSETS[name] + number, name=name, on=PLACES[name], attempt=attempt)
-        self.written[name] = deployment(revision, how, name=name)  # type: ignore[arg-type]
+    @rule(name=names, number=numbers, how=policies, attempt=st.integers(0, 1), to=moves)
+    def commit(self, name: str, number: int, how: RolloutPolicy, attempt: int, to: tuple[str, str] | None) -> None:
+        """A revision where it was, or elsewhere: on a server, and under its name with an ending."""
+        if to is not None:
+            self.places[name] = (to[0], name + to[1])
+        on, served = self.places[name]
+        revision = model(OFFSETS[name] + number, name=served, on=on, attempt=attempt)
+        self.written[name] = deployment(revision, how, name=name)
         self.publish()
 
     @precondition(lambda self: self.written)
-    @rule(name=names, how=st.sampled_from(POLICIES))
-    def change_policy(self, name: str, how: msgspec.Struct) -> None:
+    @rule(name=names, how=policies)
+    def change_policy(self, name: str, how: RolloutPolicy) -> None:
         if name in self.written:
-            self.written[name] = replace(self.written[name], rollout=how)  # type: ignore[arg-type]
+            self.written[name] = replace(self.written[name], rollout=how)
             self.publish()
 
     @rule(name=names)
@@ -126,9 +133,15 @@ class Humans(RuleBasedStateMachine):
             self.simulator.breaks.setdefault(image, set()).add(model(OFFSETS[name] + number).digest)
 
     @precondition(lambda self: self.pods())
-    @rule(pick=st.integers(0, 99), how=st.sampled_from(["silent", "busy", "behind"]), on=st.booleans())
+    @rule(pick=st.integers(0, 99), how=st.sampled_from(["silent", "behind"]), on=st.booleans())
     def misbehave(self, pick: int, how: str, on: bool) -> None:
         setattr(self.pods()[pick % len(self.pods())], how, on)
+
+    @rule(name=servers, on=st.booleans())
+    def ask(self, name: str, on: bool) -> None:
+        """Requests that take their time, on all pods of a server; or no more of them."""
+        for pod in self.simulator.pods.get(f"fraud/{name}", []):
+            pod.busy = on
 
     @precondition(lambda self: self.pods())
     @rule(pick=st.integers(0, 99), how=st.sampled_from(["crash", "lose"]))
@@ -146,6 +159,13 @@ class Humans(RuleBasedStateMachine):
     @rule(times=st.integers(1, 6))
     def look(self, times: int) -> None:
         for _ in range(times):
+            self.simulator.step()
+
+    @rule(times=st.integers(1, 6), seconds=st.sampled_from([0.6, 61.0]))
+    def go_on(self, times: int, seconds: float) -> None:
+        """Most of the time nothing happens but what is in hand."""
+        for _ in range(times):
+            self.simulator.now += seconds
             self.simulator.step()
 
     @rule(seconds=st.sampled_from([0.1, 1.0, 30.0, 700.0]))
@@ -190,9 +210,10 @@ class Humans(RuleBasedStateMachine):
         simulator.run(limit=400)
         for name, one in self.written.items():
             status = simulator.tree.deployments[f"fraud/{name}"]
-            homeless = PLACES[name] not in self.servers and status.current is None
-            assert homeless or (status.stage in FINAL and status.progress is None), status
-            assert homeless or status.failed is not None or status.current == one.model, status
+            kept = isinstance(simulator.wanted.deployments[f"fraud/{name}"], Kept)
+            held = kept and (status.current is None or (status.rollout is not None and status.rollout.paused))
+            assert held or (status.stage in FINAL and status.progress is None), status
+            assert kept or status.failed is not None or status.current == one.model, status
         for name, wanted in self.servers.items():
             on = simulator.tree.servers[f"fraud/{name}"]
             assert (on.progress, on.candidate, on.stage) == (None, None, ServerStage.SERVE), on
@@ -245,13 +266,14 @@ class Humans(RuleBasedStateMachine):
 
     def publish(self) -> None:
         """What the humans' branch says now: broken files, and Deployments without a server, keep what was accepted."""
-        known = {*self.servers, *(name.partition("/")[2] for name in self.simulator.tree.servers)}
+        there = {name.partition("/")[2] for name in self.simulator.tree.servers}
+        known = {name for name in self.servers if name in there or name not in self.broken}
         kept = Kept((BROKEN,))
         self.simulator.wanted = replace(
             self.simulator.wanted,
             servers={f"fraud/{name}": kept if name in self.broken else one for name, one in self.servers.items()},
             deployments={
-                f"fraud/{name}": kept if name in self.broken or PLACES[name] not in known else one
+                f"fraud/{name}": kept if name in self.broken or one.model.server not in known else one
                 for name, one in self.written.items()
             },
         )

@@ -7,7 +7,7 @@ from render.rollout import resume
 from schemas.report import Reason, Requests
 from schemas.resources import Analysis, Strategy
 from schemas.status import Finding, Role, RouteState, ServerStage, SliceName, Stage
-from tests.support.simulator import SCORER, SERVER, Simulator, deployment, model, policy, server, simulate
+from tests.support.simulator import SCORER, SERVER, SimulatedPod, Simulator, deployment, model, policy, server, simulate
 
 STEPS = policy((10, 60.0), (50, 120.0), bake=600.0)
 
@@ -474,3 +474,54 @@ def test_a_rollback_that_cannot_finish_says_so_and_goes_on_trying() -> None:
     simulator.run()
     assert simulator.status().stage is Stage.ROLLBACK_COMPLETE
     assert simulator.status().failed is not None
+
+
+def failed_rollback() -> Simulator:
+    """A revision that is taken back, and a canary pod that nobody can reach while that is done."""
+    simulator = served(simulate())
+    simulator.want(SCORER, deployment(model(2), STEPS))
+    simulator.run_to(Stage.TRAFFIC_ROUTING, "weight 1")
+    simulator.want(SCORER, deployment(model(1), STEPS))
+    simulator.run_to(Stage.ROLLBACK_IN_PROGRESS, "restore")
+    canary(simulator).silent = True
+    simulator.run_to(Stage.ROLLBACK_FAILED)
+    return simulator
+
+
+def canary(simulator: Simulator) -> SimulatedPod:
+    """The canary slice's only pod."""
+    (found,) = (pod for pod in simulator.pods[SERVER] if pod.slice == "canary")
+    return found
+
+
+def test_a_rollback_that_failed_goes_on_trying() -> None:
+    simulator = failed_rollback()
+    canary(simulator).silent = False
+    simulator.run()
+    assert (simulator.status().stage, simulator.status().route) == (Stage.ROLLBACK_COMPLETE, RouteState())
+
+
+def test_a_newer_revision_does_not_wait_for_a_rollback_that_failed() -> None:
+    simulator = failed_rollback()
+    simulator.want(SCORER, deployment(model(3), STEPS))
+    simulator.run_to(Stage.ASSET_PREPARATION, "stage")
+    assert simulator.status().candidate == model(3)
+    assert simulator.reached[SCORER].slices == ("main",)  # what the canary slice serves is not known
+    canary(simulator).silent = False
+    simulator.run()
+    assert simulator.status().current == model(3)
+
+
+def test_a_newer_revision_waits_while_requests_may_reach_what_is_taken_back() -> None:
+    simulator = served(simulate())
+    simulator.want(SCORER, deployment(model(2), STEPS))
+    simulator.run_to(Stage.TRAFFIC_ROUTING, "weight 1")
+    simulator.routes_held = True
+    simulator.want(SCORER, deployment(model(3), STEPS))
+    simulator.run_to(Stage.ROLLBACK_FAILED, "traffic")
+    simulator.run()
+    assert simulator.status().candidate == model(2)
+    simulator.routes_held = False
+    simulator.take_routes()
+    simulator.run()
+    assert simulator.status().current == model(3)
