@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from render.capacity import available, misfits
 from render.objects.suffixes import SUFFIXES
@@ -11,8 +12,7 @@ from schemas.status import DeploymentStatus, ModelRevision, TrafficPolicy
 ANY_HOSTNAME = "*"
 
 
-@dataclass(frozen=True, slots=True)
-class ServedName:
+class ServedName(NamedTuple):
     """A name on a server, `server` being `namespace/name`."""
 
     server: str
@@ -22,8 +22,7 @@ class ServedName:
         return f"the served name {self.name!r} on {self.server}"
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
+class Match(NamedTuple):
     """What a route matches: no two may match the same."""
 
     hostname: str
@@ -58,14 +57,6 @@ class Owners:
             self.by_claim.setdefault(claim, key)
 
 
-def incumbents(deployments: Mapping[str, DeploymentStatus]) -> Owners:
-    """Who has what by what was accepted last; what is being deleted still has it."""
-    owners = Owners()
-    for key in sorted(deployments):
-        owners.take(key, _held(deployments[key]))
-    return owners
-
-
 def claims(namespace: str, model: ModelRevision, traffic: TrafficPolicy) -> Iterator[Claim]:
     """What a Deployment needs for itself alone."""
     yield ServedName(f"{namespace}/{model.server}", model.name)
@@ -89,7 +80,8 @@ def without_room(models: Mapping[str, int | None], resources: Resources) -> dict
     return {key: (need, int(room)) for key, need in misfits(models, room).items()}
 
 
-def _held(status: DeploymentStatus) -> Iterator[Claim]:
+def held(status: DeploymentStatus) -> Iterator[Claim]:
+    """What a Deployment has by what was accepted last; what is being deleted still has it."""
     for revision in (status.current, status.candidate):
         if revision is not None:
             yield ServedName(f"{status.metadata.namespace}/{revision.server}", revision.name)
