@@ -17,7 +17,8 @@ class Memory:
     """Results of functions beside the inputs that they were made from.
 
     A function that is asked through it sees nothing but its inputs, so equal inputs give an equal result, and the very
-    object that was made before is given again. Inputs compare by `==`; what must be the same object says so itself.
+    object that was made before is given again. Inputs compare by `==`: where the order of a dict matters, hand in its
+    items.
     """
 
     def __init__(self) -> None:

@@ -274,7 +274,7 @@ class _Acceptance:
         for server, models in by_server.items():
             host = self._hosts.get(server)
             resources = host.template.resources if host is not None else None
-            for key, rule, path, message in self._made(_crowded, server, server, models, resources):
+            for key, rule, path, message in self._made(_crowded, server, server, tuple(models.items()), resources):
                 self._refuse(key, rule, path, message)
 
     @property
@@ -423,15 +423,17 @@ def _revisions(wanted: WantedDeployment | Kept | None, before: DeploymentStatus 
     return [*asked, *(one for one in there if one is not None and one.model_hash not in hashes)]
 
 
-def _crowded(server: str, models: Mapping[str, Size], resources: Resources | None) -> list[tuple[str, Rule, Path, str]]:
+def _crowded(
+    server: str, models: tuple[tuple[str, Size], ...], resources: Resources | None
+) -> list[tuple[str, Rule, Path, str]]:
     """Of the Deployments of a server, in the order of their right to it, those that it has no room for, and why."""
-    lacking = claims.without_room({key: one.memory for key, one in models.items()}, resources) if resources else {}
+    lacking = claims.without_room({key: one.memory for key, one in models}, resources) if resources else {}
     crowded: list[tuple[str, Rule, Path, str]] = []
     for key, (need, room) in lacking.items():
         message = f"with it the models of {server}, the largest twice, need {_gib(need)}, a pod has {_gib(room)}"
         crowded.append((key, Rule.MEMORY_TOO_SMALL, ("spec", "model", "memory"), message))
     total = 0
-    for key, one in models.items():
+    for key, one in models:
         if total + one.config > limits.MODEL_CONFIG_BYTES:
             message = f"with it the model config of {server} may have {total + one.config} bytes"
             message = f"{message}, {limits.MODEL_CONFIG_BYTES} are allowed: use a further server"
