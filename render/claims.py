@@ -51,10 +51,10 @@ class Owners:
                 return claim, owner
         return None
 
-    def take(self, key: str, claims: Iterable[Claim]) -> None:
-        """Gives `key` what of `claims` nobody has."""
-        for claim in claims:
-            self.by_claim.setdefault(claim, key)
+    def take(self, key: str, claims: Iterable[Claim]) -> bool:
+        """Gives `key` what of `claims` nobody has. Whether it has them all then."""
+        owners = [self.by_claim.setdefault(claim, key) for claim in claims]
+        return owners.count(key) == len(owners)
 
 
 def claims(namespace: str, model: ModelRevision, traffic: TrafficPolicy) -> Iterator[Claim]:

@@ -94,7 +94,6 @@ class Loaded:
         return [path for path, file in self.files.items() if file.findings]
 
 
-def within(path: str, folder: str) -> bool:
-    """Whether a file lies in `folder`, a cluster's `path`: `.` is everything."""
-    parts = [part for part in folder.split("/") if part not in ("", ".")]
-    return path.split("/")[: len(parts)] == parts
+def prefix(folder: str) -> str:
+    """What the paths of all files in `folder`, a cluster's `path`, begin with: nothing, where it is everything."""
+    return "".join(f"{part}/" for part in folder.split("/") if part not in ("", "."))

@@ -12,7 +12,7 @@ import msgspec
 
 from render import absences, claims, resolve, settings, validate
 from render.capacity import config_bytes
-from render.document import REPOSITORY_FILE, Document, Loaded, Path, within
+from render.document import REPOSITORY_FILE, Document, Loaded, Path, prefix
 from render.errors import InvalidRepository
 from render.memory import Memory
 from render.resource import DEPLOYMENT, REPOSITORY, SERVER, Resource, identify
@@ -190,8 +190,9 @@ class _Acceptance:
     # ---- what there is
 
     def _sort_out(self, loaded: Loaded) -> None:
+        folder = prefix(self._settings.cluster.path)
         for path, file in loaded.files.items():
-            if within(path, self._settings.cluster.path):
+            if path.startswith(folder):
                 self._unread.extend(file.findings)
                 for document in file.documents:
                     self._sort_in(document)
@@ -254,9 +255,10 @@ class _Acceptance:
         owners = claims.Owners()
         keys = sorted(self._before.keys() | self._deployments.keys())
         stakes = {key: self._made(_stakes, key, key, self._deployments.get(key), self._before.get(key)) for key in keys}
-        for key, (held, _) in stakes.items():
-            owners.take(key, held)
-        for key, (_, needs) in stakes.items():
+        undisputed = {key for key, (held, _) in stakes.items() if owners.take(key, held)}
+        for key, (held, needs) in stakes.items():
+            if needs is held and key in undisputed:
+                continue
             conflict = owners.conflict(key, needs)
             if conflict is None:
                 owners.take(key, needs)
