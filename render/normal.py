@@ -47,6 +47,7 @@ class Size(NamedTuple):
     config: int
 
     def or_larger(self, other: "Size") -> "Size":
+        """The larger of both in each."""
         known = [one for one in (self.memory, other.memory) if one is not None]
         return Size(max(known, default=None), max(self.config, other.config))
 

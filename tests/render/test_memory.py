@@ -21,7 +21,7 @@ def accepted(loaded: Loaded, previous: Tree | None, memory: Memory | None) -> Wa
         return str(problem)
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(commits=histories(), data=some.data())
 def test_memory_changes_nothing(commits: list[Texts], data: some.DataObject) -> None:
     source, memory, previous = Source(), Memory(), None

@@ -21,7 +21,7 @@ Texts = Mapping[str, str]
 
 
 def mostly(usual: str, *others: str) -> some.SearchStrategy[str]:
-    return some.sampled_from([usual] * (3 + 3 * len(others)) + list(others))
+    return some.sampled_from([usual] * (1 + 2 * len(others)) + list(others))
 
 
 def either(*texts: str) -> some.SearchStrategy[str]:
@@ -30,18 +30,21 @@ def either(*texts: str) -> some.SearchStrategy[str]:
 
 @some.composite
 def repositories(draw: some.DrawFn) -> str:
-    """A `fresco.yaml`: mostly right, different in each of the settings that acceptance looks at."""
+    """A `fresco.yaml`: mostly right, different in each of the settings that acceptance looks at, each in its line."""
     cluster = draw(mostly("", ", path: a", ", local: true"))
-    grant = draw(either("", "hostnames: [a.example.com]", "images: [mine/]", "secrets: [key]", "paths: [/shared]"))
+    storage = draw(mostly("s3://m/', 'pvc://", "s3://m/', 's3://n/", "s3://n/"))
+    rollout = draw(mostly("bake: 7m", "steps: [{weight: 50}]", "deadlines: {resourceAcquisition: 9m}", "steps: 1"))
+    grants = ("hostnames: [a.example.com]", "images: [mine/]", "secrets: [key]", "paths: [/shared]")
     lines = [
         f"{HEAD}\nkind: Repository\nspec:",
         f"  clusters: [{{name: prod, gateway: {{name: public, namespace: gateway}}{cluster}}}]",
-        f"  namespaces: {{a: {{storage: ['s3://m/', 'pvc://']{', ' if grant else ''}{grant}}}, b: {{storage: ['s3://']}}}}",
-        draw(mostly("", "  rollout: {bake: 7m}", "  rollout: {steps: [{weight: 50}]}", "  rollout: {steps: 1}")),
+        f"  rollout: {{{rollout}}}",
         draw(mostly("", "  images: {triton: 'other:{version}'}", "  images: {modelSync: 'sync:2'}")),
         draw(mostly("", "  guards: {maxDeletions: 0, maxDeletionsPercent: 0}")),
+        f"  namespaces:\n    b: {{storage: ['s3://']}}\n    a:\n      storage: ['{storage}']",
+        *(f"      {grant}" if draw(some.booleans()) else "" for grant in grants),
     ]
-    return "\n".join(line for line in lines if line) + "\n"
+    return "\n".join(lines) + "\n"
 
 
 @some.composite
@@ -117,7 +120,7 @@ def _next(draw: some.DrawFn, commits: list[Texts]) -> Texts:
     last, path = commits[-1], draw(some.sampled_from(PATHS))
     without = {one: text for one, text in last.items() if one != path}
     match draw(
-        either("write", "write", "delete", "move", "push down", "repository", "no repository", "restore", "same")
+        either("write", "write", "delete", "move", "push down", "repository", "repository", "no repository", "restore")
     ):
         case "write":
             return {**last, path: draw(files(path))}
@@ -128,13 +131,21 @@ def _next(draw: some.DrawFn, commits: list[Texts]) -> Texts:
         case "move":
             return {**without, draw(some.sampled_from(PATHS)): last.get(path, "")}
         case "repository":
-            return {**last, "fresco.yaml": draw(repositories())}
+            return {**last, "fresco.yaml": _one_line_of(draw, last.get("fresco.yaml", ""), draw(repositories()))}
         case "no repository":
             return {one: text for one, text in last.items() if one != "fresco.yaml"}
-        case "restore":
-            return draw(some.sampled_from(commits))
         case _:
-            return last
+            return draw(some.sampled_from(commits))
+
+
+def _one_line_of(draw: some.DrawFn, before: str, after: str) -> str:
+    """`before` with one of the lines that `after` has otherwise; `after` where there was nothing."""
+    lines, others = before.splitlines(), after.splitlines()
+    differing = [number for number, line in enumerate(lines) if others[number] != line]
+    if not differing:
+        return after
+    number = draw(some.sampled_from(differing))
+    return "\n".join([*lines[:number], others[number], *lines[number + 1 :]]) + "\n"
 
 
 class Source:
