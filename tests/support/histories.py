@@ -50,19 +50,17 @@ def repositories(draw: some.DrawFn) -> str:
 @some.composite
 def servers(draw: some.DrawFn, namespace: str, name: str) -> str:
     """An InferenceServer, mostly of `name`, sometimes with a finding of its own."""
-    name, space = draw(mostly(name, "s", "s-main", "default")), draw(either("", " "))
-    backend = draw(mostly("version: '24.10'", "version: '24.11'", "image: mine/triton", "env: {B: b, A: a}"))
-    fields = [
-        draw(mostly("replicas: 4", "replicas: 0", "replicas: two")),
-        draw(either("", "canary: {replicas: 1}", "canary: {replicas: 2}")),
-        draw(either("resources: {memory: 2Gi}", "resources: {memory: 3Gi}", "resources: {memory: 4Gi}", "")),
-        draw(mostly("", "cache: {claim: disk}", "credentials: key")),
+    space = draw(mostly("", " "))
+    lines = [
+        f"{HEAD}\nkind: InferenceServer",
+        f"metadata: {{{space}name: {draw(mostly(name, 's', 's-main', 'default'))}, namespace: {namespace}}}\nspec:",
+        f"  backend: {{type: triton, {draw(mostly('version: x', 'version: y', 'image: mine/triton', 'env: {B: b}'))}}}",
+        draw(mostly("  replicas: 4", "  replicas: 0", "  replicas: two")),
+        draw(either("", "  canary: {replicas: 1}", "  canary: {replicas: 2}")),
+        draw(either("  resources: {memory: 2Gi}", "  resources: {memory: 3Gi}", "  resources: {memory: 4Gi}", "")),
+        draw(mostly("", "  cache: {claim: disk}", "  credentials: key")),
     ]
-    more = "".join(f", {field}" for field in fields if field)
-    return (
-        f"{HEAD}\nkind: InferenceServer\nmetadata: {{{space}name: {name}, namespace: {namespace}}}\n"
-        f"spec: {{{space}backend: {{type: triton, {backend}}}{more}}}\n"
-    )
+    return "\n".join(lines) + "\n"
 
 
 @some.composite
@@ -80,7 +78,7 @@ def deployments(draw: some.DrawFn, namespace: str, name: str) -> str:
         draw(mostly("    memory: 1Gi", "    memory: 2Gi", "")),
         draw(mostly("", f"    options: {{long: {'x' * 250_000}}}")),
     ]
-    return "\n".join(line for line in lines if line) + "\n"
+    return "\n".join(lines) + "\n"
 
 
 OTHERS = either(
@@ -111,7 +109,7 @@ def files(draw: some.DrawFn, path: str) -> str:
 def histories(draw: some.DrawFn) -> list[Texts]:
     """Commits: each has the files of the one before but for what was changed, moved, deleted or restored."""
     commits: list[Texts] = [{"fresco.yaml": draw(repositories()), **{path: draw(files(path)) for path in PATHS}}]
-    for _ in range(draw(some.integers(1, 6))):
+    for _ in range(draw(some.integers(3, 15))):
         commits.append(_next(draw, commits))
     return commits
 
@@ -119,11 +117,24 @@ def histories(draw: some.DrawFn) -> list[Texts]:
 def _next(draw: some.DrawFn, commits: list[Texts]) -> Texts:
     last, path = commits[-1], draw(some.sampled_from(PATHS))
     without = {one: text for one, text in last.items() if one != path}
-    match draw(
-        either("write", "write", "delete", "move", "push down", "repository", "repository", "no repository", "restore")
-    ):
+    edits = (
+        "write",
+        "line",
+        "line",
+        "line",
+        "delete",
+        "move",
+        "push down",
+        "repository",
+        "repository",
+        "none",
+        "restore",
+    )
+    match draw(either(*edits)):
         case "write":
             return {**last, path: draw(files(path))}
+        case "line":
+            return {**last, path: _one_line_of(draw, last.get(path, ""), draw(files(path)))}
         case "push down":
             return {**last, path: f"\n{last.get(path, '')}"}
         case "delete":
@@ -139,10 +150,10 @@ def _next(draw: some.DrawFn, commits: list[Texts]) -> Texts:
 
 
 def _one_line_of(draw: some.DrawFn, before: str, after: str) -> str:
-    """`before` with one of the lines that `after` has otherwise; `after` where there was nothing."""
+    """`before` with one of the lines that `after` has otherwise; `after` where they do not compare."""
     lines, others = before.splitlines(), after.splitlines()
-    differing = [number for number, line in enumerate(lines) if others[number] != line]
-    if not differing:
+    differing = [number for number, (one, other) in enumerate(zip(lines, others, strict=False)) if one != other]
+    if not differing or len(lines) != len(others):
         return after
     number = draw(some.sampled_from(differing))
     return "\n".join([*lines[:number], others[number], *lines[number + 1 :]]) + "\n"

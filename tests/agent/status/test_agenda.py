@@ -68,7 +68,7 @@ def test_without_anything_busy_everything_is_looked_at_again() -> None:
     assert agenda.servers is None
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(commits=histories(), data=some.data())
 def test_after_a_commit_a_look_at_what_it_concerns_is_one_at_everything(
     commits: list[Texts], data: some.DataObject
