@@ -4,7 +4,7 @@ A change loads the new copy beside the old one, so the largest model counts twic
 need count for nothing, and a server that does not say what it has takes everything.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 
 import msgspec
 
@@ -24,22 +24,18 @@ def available(resources: Resources) -> float | None:
     return amount(resources.gpu.memory) * resources.gpu.count if resources.gpu.memory is not None else None
 
 
-def needed(models: Collection[int | None]) -> int:
-    """Bytes that `models`, bytes of one copy each, need while any one of them changes."""
-    known = [one for one in models if one is not None]
-    return sum(known) + max(known, default=0)
-
-
 def misfits(models: Mapping[str, int | None], room: float) -> dict[str, int]:
-    """The keys of `models` that do not fit after those before them, with what would be needed."""
-    taken: list[int | None] = []
+    """The keys of `models`, bytes of one copy each, that do not fit after those before them while any one of them
+    changes, with the bytes that would be needed."""
+    taken = largest = 0
     without: dict[str, int] = {}
     for key, memory in models.items():
-        need = needed([*taken, memory])
+        own = memory or 0
+        need = taken + own + max(largest, own)
         if memory is not None and need > room:
             without[key] = need
         else:
-            taken.append(memory)
+            taken, largest = taken + own, max(largest, own)
     return without
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from render.capacity import available, misfits
 from render.objects.suffixes import SUFFIXES
@@ -11,8 +12,7 @@ from schemas.status import DeploymentStatus, ModelRevision, TrafficPolicy
 ANY_HOSTNAME = "*"
 
 
-@dataclass(frozen=True, slots=True)
-class ServedName:
+class ServedName(NamedTuple):
     """A name on a server, `server` being `namespace/name`."""
 
     server: str
@@ -22,8 +22,7 @@ class ServedName:
         return f"the served name {self.name!r} on {self.server}"
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
+class Match(NamedTuple):
     """What a route matches: no two may match the same."""
 
     hostname: str
@@ -52,18 +51,10 @@ class Owners:
                 return claim, owner
         return None
 
-    def take(self, key: str, claims: Iterable[Claim]) -> None:
-        """Gives `key` what of `claims` nobody has."""
-        for claim in claims:
-            self.by_claim.setdefault(claim, key)
-
-
-def incumbents(deployments: Mapping[str, DeploymentStatus]) -> Owners:
-    """Who has what by what was accepted last; what is being deleted still has it."""
-    owners = Owners()
-    for key in sorted(deployments):
-        owners.take(key, _held(deployments[key]))
-    return owners
+    def take(self, key: str, claims: Iterable[Claim]) -> bool:
+        """Gives `key` what of `claims` nobody has. Whether it has them all then."""
+        owners = [self.by_claim.setdefault(claim, key) for claim in claims]
+        return owners.count(key) == len(owners)
 
 
 def claims(namespace: str, model: ModelRevision, traffic: TrafficPolicy) -> Iterator[Claim]:
@@ -89,7 +80,8 @@ def without_room(models: Mapping[str, int | None], resources: Resources) -> dict
     return {key: (need, int(room)) for key, need in misfits(models, room).items()}
 
 
-def _held(status: DeploymentStatus) -> Iterator[Claim]:
+def held(status: DeploymentStatus) -> Iterator[Claim]:
+    """What a Deployment has by what was accepted last; what is being deleted still has it."""
     for revision in (status.current, status.candidate):
         if revision is not None and status.traffic is not None:
             yield from claims(status.metadata.namespace, revision, status.traffic)

@@ -52,12 +52,13 @@ class Places:
         return self._places.get(tuple(path))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Document:
     """One YAML document that claims Fresco's apiVersion. `line`: where it starts. `value`: plain values only.
 
     `has_line_ends`: some text in it ends with a line end, which a pattern's `$` would let through.
-    `places`: reads the file again to tell where its values stand, because few documents are asked.
+    `places`: reads the file again to tell where its values stand, because few documents are asked. They may differ
+    where all else is equal, so that a document equals itself alone.
     """
 
     file: str
@@ -65,7 +66,7 @@ class Document:
     line: int
     value: dict[str, Any]
     has_line_ends: bool
-    places: Callable[[], Places] = field(compare=False, repr=False)
+    places: Callable[[], Places] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +94,6 @@ class Loaded:
         return [path for path, file in self.files.items() if file.findings]
 
 
-def within(path: str, folder: str) -> bool:
-    """Whether a file lies in `folder`, a cluster's `path`: `.` is everything."""
-    parts = [part for part in folder.split("/") if part not in ("", ".")]
-    return path.split("/")[: len(parts)] == parts
+def prefix(folder: str) -> str:
+    """What the paths of all files in `folder`, a cluster's `path`, begin with: nothing, where it is everything."""
+    return "".join(f"{part}/" for part in folder.split("/") if part not in ("", "."))

@@ -6,20 +6,21 @@ A resource that cannot be accepted, or whose absence cannot be trusted, keeps wh
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import msgspec
 
 from render import absences, claims, resolve, settings, validate
 from render.capacity import config_bytes
-from render.document import REPOSITORY_FILE, Document, Loaded, Path, within
+from render.document import REPOSITORY_FILE, Document, Loaded, Path, prefix
 from render.errors import InvalidRepository
+from render.memory import Memory
 from render.resource import DEPLOYMENT, REPOSITORY, SERVER, Resource, identify
 from render.rules import Rule
 from render.settings import Settings
-from render.validate import Host
+from render.validate import Host, Scope
 from schemas import limits
-from schemas.resources import Deployment, InferenceServer
+from schemas.resources import Deployment, InferenceServer, Resources, RolloutDefaults
 from schemas.status import (
     DeploymentStatus,
     Finding,
@@ -36,6 +37,19 @@ from schemas.status import (
 )
 
 S = TypeVar("S", ServerStatus, DeploymentStatus)
+Stakes = tuple[tuple[claims.Claim, ...], tuple[claims.Claim, ...]]
+
+
+class Size(NamedTuple):
+    """Bytes of memory that one copy of a model needs, None where it does not say, and of its part of the config."""
+
+    memory: int | None
+    config: int
+
+    def or_larger(self, other: "Size") -> "Size":
+        """The larger of both in each."""
+        known = [one for one in (self.memory, other.memory) if one is not None]
+        return Size(max(known, default=None), max(self.config, other.config))
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,14 +92,18 @@ class Wanted:
     deployments: dict[str, WantedDeployment | Kept]
 
 
-def accept(loaded: Loaded, cluster: str, previous: Tree | None) -> Wanted:
+def accept(loaded: Loaded, cluster: str, previous: Tree | None, memory: Memory | None = None) -> Wanted:
     """What `loaded` asks of `cluster`, whose status is `previous` (None when it has none yet).
 
+    With the `memory` of the call before it costs what differs, and a look at each resource; the result is the same.
     Raises InvalidRepository when `fresco.yaml` is missing or broken and there is no previous state to keep.
     """
     found = settings.find(loaded, cluster)
     if isinstance(found, Settings):
-        return _Acceptance(loaded, found, previous).result()
+        memory = memory if memory is not None else Memory()
+        wanted = _Acceptance(loaded, found, previous, memory).result()
+        memory.forget()
+        return wanted
     if previous is None:
         raise InvalidRepository("; ".join(f"{one.file}:{one.line}:{one.column}: {one.message}" for one in found))
     return _frozen(previous, found)
@@ -133,24 +151,29 @@ def _frozen(previous: Tree, findings: tuple[Finding, ...]) -> Wanted:
 
 
 class _Acceptance:
-    """One pass over everything that concerns one cluster."""
+    """One pass over everything that concerns one cluster. What is made of few inputs comes from `memory`."""
 
-    def __init__(self, loaded: Loaded, found: Settings, previous: Tree | None) -> None:
+    def __init__(self, loaded: Loaded, found: Settings, previous: Tree | None, memory: Memory) -> None:
         self._settings = found
         self._previous = previous
+        self._made = memory.of
         self._unread: list[Finding] = []
         self._loose: list[Finding] = []
         self._servers: dict[str, WantedServer | Kept] = {}
         self._deployments: dict[str, WantedDeployment | Kept] = {}
         self._resources: dict[str, dict[str, list[Resource]]] = {SERVER: {}, DEPLOYMENT: {}}
+        self._scopes: dict[str, Scope] = {}
+        self._hosts: dict[str, Host | None] = {}
         self._sort_out(loaded)
 
     def result(self) -> Wanted:
         """Servers first, then what is served on them, then what each needs for itself, then what is missing."""
         for key, resources in self._resources[SERVER].items():
             self._servers[key] = self._server(key, resources)
+        self._hosts = {key: self._host(key) for key in self._servers}
+        names = tuple(self._servers)
         for key, resources in self._resources[DEPLOYMENT].items():
-            self._deployments[key] = self._deployment(key, resources)
+            self._deployments[key] = self._deployment(key, resources, names)
         self._share()
         self._give_room()
         held = self._absent()
@@ -168,14 +191,15 @@ class _Acceptance:
     # ---- what there is
 
     def _sort_out(self, loaded: Loaded) -> None:
+        folder = prefix(self._settings.cluster.path)
         for path, file in loaded.files.items():
-            if within(path, self._settings.cluster.path):
+            if path.startswith(folder):
                 self._unread.extend(file.findings)
                 for document in file.documents:
                     self._sort_in(document)
 
     def _sort_in(self, document: Document) -> None:
-        resource = identify(document)
+        resource = self._made(identify, document, document)
         if isinstance(resource, Finding):
             self._unread.append(resource)
         elif resource.kind != REPOSITORY:
@@ -184,138 +208,77 @@ class _Acceptance:
             message = "a Repository is read from fresco.yaml at the top alone"
             self._loose.append(resource.finding(Rule.EXTRA_REPOSITORY, ("kind",), message))
 
+    def _scope(self, key: str) -> Scope:
+        namespace = key.split("/")[0]
+        if namespace not in self._scopes:
+            self._scopes[namespace] = self._settings.scope(namespace)
+        return self._scopes[namespace]
+
     # ---- servers
 
     def _server(self, key: str, resources: list[Resource]) -> WantedServer | Kept:
         resource, *others = resources
-        spec = resource.spec
         if others:
-            return Kept(_duplicates(resources))
-        if not isinstance(spec, InferenceServer):
-            return Kept(resource.findings)
-        findings = [
-            *validate.server(resource, spec, self._settings.scope(spec.metadata.namespace)),
-            *self._clash(resource, key),
-        ]
-        if _has_errors(findings):
-            return Kept(_in_order(findings))
-        return WantedServer(
-            template=resolve.server_template(spec, self._settings.spec.images),
-            replicas=resolve.replicas(spec),
-            quorum=spec.spec.quorum,
-            deadline=resolve.server_deadline(self._settings.spec.rollout),
-            findings=_in_order(findings),
-            source=resource.source,
-        )
+            return self._made(_duplicates, key, *resources)
+        return self._made(_server, key, resource, self._scope(key), self._settings.spec.rollout, self._clash(key))
 
-    def _clash(self, resource: Resource, key: str) -> list[Finding]:
+    def _clash(self, key: str) -> str | None:
+        """The server one of whose slices has a Service of this very name."""
         for ending in ("-main", "-canary"):
             other = key.removesuffix(ending)
             if other != key and other in self._resources[SERVER]:
-                message = f"{key!r} is what the Service of a slice of {other!r} is called"
-                return [resource.finding(Rule.DUPLICATE_RESOURCE, ("metadata", "name"), message)]
-        return []
+                return other
+        return None
+
+    def _host(self, key: str) -> Host | None:
+        server = self._servers[key]
+        if isinstance(server, WantedServer):
+            return self._made(Host, key, server.template, server.replicas)
+        before = self._previous.servers.get(key) if self._previous is not None else None
+        return _host_before(before) if before is not None else None
 
     # ---- Deployments
 
-    def _deployment(self, key: str, resources: list[Resource]) -> WantedDeployment | Kept:
+    def _deployment(self, key: str, resources: list[Resource], servers: tuple[str, ...]) -> WantedDeployment | Kept:
         resource, *others = resources
-        spec = resource.spec
         if others:
-            return Kept(_duplicates(resources))
-        if not isinstance(spec, Deployment):
+            return self._made(_duplicates, key, *resources)
+        if not isinstance(resource.spec, Deployment):
             return Kept(resource.findings)
-        namespace = spec.metadata.namespace
-        findings = validate.deployment(resource, spec, self._settings.scope(namespace))
-        rollout = resolve.rollout_policy(spec.spec.rollout, self._settings.spec.rollout)
-        host = self._host(f"{namespace}/{spec.spec.server}")
+        host = self._hosts.get(_place(resource.spec))
         if host is None:
-            return Kept(_in_order([*findings, self._no_server(resource, spec)]))
-        findings.extend(validate.on_host(resource, spec, host, rollout))
-        digest = spec.spec.model.digest
-        if digest is None or _has_errors(findings):
-            return Kept(_in_order(findings))
-        return WantedDeployment(
-            model=resolve.model_revision(spec, host.template.backend, digest),
-            rollout=rollout,
-            traffic=resolve.traffic_policy(spec),
-            findings=_in_order(findings),
-            source=resource.source,
-        )
-
-    def _host(self, key: str) -> Host | None:
-        server = self._servers.get(key)
-        if isinstance(server, WantedServer):
-            return Host(server.template, server.replicas)
-        before = self._previous.servers.get(key) if self._previous is not None else None
-        return _host_before(before) if server is not None and before is not None else None
-
-    def _no_server(self, resource: Resource, spec: Deployment) -> Finding:
-        wanted = f"{spec.metadata.namespace}/{spec.spec.server}"
-        close = get_close_matches(wanted, self._servers, 1)
-        message = f"there is no InferenceServer {wanted}"
-        if wanted in self._servers:
-            message = f"the InferenceServer {wanted} has findings of its own and was never accepted"
-        hint = f"did you mean {close[0].split('/')[1]}?" if close and close[0] != wanted else None
-        return resource.finding(Rule.UNKNOWN_SERVER, ("spec", "server"), message, hint=hint)
+            return self._made(_homeless, key, resource, self._scope(key), servers)
+        return self._made(_deployment, key, resource, self._scope(key), self._settings.spec.rollout, host)
 
     # ---- what only one can have
 
     def _share(self) -> None:
-        owners = claims.incumbents(self._before)
-        for key, wanted in sorted(self._deployments.items()):
-            if isinstance(wanted, WantedDeployment):
-                needs = list(claims.claims(key.split("/")[0], wanted.model, wanted.traffic))
-                conflict = owners.conflict(key, needs)
-                if conflict is None:
-                    owners.take(key, needs)
-                else:
-                    self._refuse_claim(key, *conflict)
-
-    def _refuse_claim(self, key: str, claim: claims.Claim, owner: str) -> None:
-        message = f"{claim} belongs to the Deployment {owner} already"
-        if isinstance(claim, claims.ServedName):
-            self._refuse(key, Rule.DUPLICATE_MODEL, ("spec", "model", "name"), message)
-        else:
-            self._refuse(key, Rule.DUPLICATE_ROUTE, ("spec", "traffic", "path"), message)
+        owners = claims.Owners()
+        keys = sorted(self._before.keys() | self._deployments.keys())
+        stakes = {key: self._made(_stakes, key, key, self._deployments.get(key), self._before.get(key)) for key in keys}
+        undisputed = {key for key, (held, _) in stakes.items() if owners.take(key, held)}
+        for key, (held, needs) in stakes.items():
+            if needs is held and key in undisputed:
+                continue
+            conflict = owners.conflict(key, needs)
+            if conflict is None:
+                owners.take(key, needs)
+            else:
+                self._refuse(key, *_belongs(*conflict))
 
     def _give_room(self) -> None:
         """Memory and model configs are finite. What is there comes first, wanted now or not; then who asks, by name."""
-        by_server: dict[str, dict[str, list[ModelRevision]]] = {}
-        for key in sorted(
-            self._before.keys() | self._deployments.keys(), key=lambda one: (not self._is_served(one), one)
-        ):
-            for revision in self._revisions(key):
-                server = f"{key.split('/')[0]}/{revision.server}"
-                by_server.setdefault(server, {}).setdefault(key, []).append(revision)
+        by_server: dict[str, dict[str, Size]] = {}
+        keys = sorted(self._before.keys() | self._deployments.keys())
+        for key in sorted(keys, key=lambda one: not self._is_served(one)):
+            sizes = self._made(_sizes, key, key, self._deployments.get(key), self._before.get(key))
+            for server, size in sizes.items():
+                by_server.setdefault(server, {})[key] = size
         for server, models in by_server.items():
-            self._give_memory(server, {key: _largest(revisions) for key, revisions in models.items()})
-            self._give_config(server, {key: max(map(config_bytes, one)) for key, one in models.items()})
-
-    def _revisions(self, key: str) -> list[ModelRevision]:
-        """What a Deployment asks for and what it has. Of the same model the newer figures count."""
-        before, wanted = self._before.get(key), self._deployments.get(key)
-        asked = [wanted.model] if isinstance(wanted, WantedDeployment) else []
-        there = [before.current, before.candidate] if before is not None else []
-        hashes = {one.model_hash for one in asked}
-        return [*asked, *(one for one in there if one is not None and one.model_hash not in hashes)]
-
-    def _give_memory(self, server: str, models: Mapping[str, int | None]) -> None:
-        host = self._host(server)
-        lacking = claims.without_room(models, host.template.resources) if host is not None else {}
-        for key, (need, room) in lacking.items():
-            message = f"with it the models of {server}, the largest twice, need {_gib(need)}, a pod has {_gib(room)}"
-            self._refuse(key, Rule.MEMORY_TOO_SMALL, ("spec", "model", "memory"), message)
-
-    def _give_config(self, server: str, models: Mapping[str, int]) -> None:
-        total = 0
-        for key, size in models.items():
-            if total + size > limits.MODEL_CONFIG_BYTES:
-                message = f"with it the model config of {server} may have {total + size} bytes"
-                message = f"{message}, {limits.MODEL_CONFIG_BYTES} are allowed: use a further server"
-                self._refuse(key, Rule.CONFIG_TOO_LARGE, ("spec", "model"), message)
-            else:
-                total += size
+            host = self._hosts.get(server)
+            resources = host.template.resources if host is not None else None
+            for key, rule, path, message in self._made(_crowded, server, server, tuple(models.items()), resources):
+                self._refuse(key, rule, path, message)
 
     @property
     def _before(self) -> Mapping[str, DeploymentStatus]:
@@ -329,8 +292,8 @@ class _Acceptance:
         """What is refused is as it was before. What nobody asks for cannot be refused."""
         wanted = self._deployments.get(key)
         if isinstance(wanted, WantedDeployment):
-            finding = self._resources[DEPLOYMENT][key][0].finding(rule, path, message)
-            self._deployments[key] = Kept(_in_order([*wanted.findings, finding]))
+            resource = self._resources[DEPLOYMENT][key][0]
+            self._deployments[key] = self._made(_refused, key, wanted, resource, rule, path, message)
 
     # ---- what is missing
 
@@ -346,6 +309,80 @@ class _Acceptance:
         return judged.held
 
 
+# ---- one resource
+
+
+def _server(resource: Resource, scope: Scope, defaults: RolloutDefaults, clashing: str | None) -> WantedServer | Kept:
+    spec = resource.spec
+    if not isinstance(spec, InferenceServer):
+        return Kept(resource.findings)
+    findings = validate.server(resource, spec, scope)
+    if clashing is not None:
+        message = f"{resource.key!r} is what the Service of a slice of {clashing!r} is called"
+        findings.append(resource.finding(Rule.DUPLICATE_RESOURCE, ("metadata", "name"), message))
+    if _has_errors(findings):
+        return Kept(_in_order(findings))
+    return WantedServer(
+        template=resolve.server_template(spec, scope.images),
+        replicas=resolve.replicas(spec),
+        quorum=spec.spec.quorum,
+        deadline=resolve.server_deadline(defaults),
+        findings=_in_order(findings),
+        source=resource.source,
+    )
+
+
+def _deployment(resource: Resource, scope: Scope, defaults: RolloutDefaults, host: Host) -> WantedDeployment | Kept:
+    spec = resource.spec
+    assert isinstance(spec, Deployment)
+    rollout = resolve.rollout_policy(spec.spec.rollout, defaults)
+    findings = [
+        *validate.deployment(resource, spec, scope),
+        *validate.on_host(resource, spec, host, rollout),
+    ]
+    digest = spec.spec.model.digest
+    if digest is None or _has_errors(findings):
+        return Kept(_in_order(findings))
+    return WantedDeployment(
+        model=resolve.model_revision(spec, host.template.backend, digest),
+        rollout=rollout,
+        traffic=resolve.traffic_policy(spec),
+        findings=_in_order(findings),
+        source=resource.source,
+    )
+
+
+def _homeless(resource: Resource, scope: Scope, servers: tuple[str, ...]) -> Kept:
+    """A Deployment whose server is not among `servers`, or was never accepted."""
+    spec = resource.spec
+    assert isinstance(spec, Deployment)
+    wanted = _place(spec)
+    close = get_close_matches(wanted, servers, 1)
+    message = f"there is no InferenceServer {wanted}"
+    if wanted in servers:
+        message = f"the InferenceServer {wanted} has findings of its own and was never accepted"
+    hint = f"did you mean {close[0].split('/')[1]}?" if close and close[0] != wanted else None
+    finding = resource.finding(Rule.UNKNOWN_SERVER, ("spec", "server"), message, hint=hint)
+    return Kept(_in_order([*validate.deployment(resource, spec, scope), finding]))
+
+
+def _place(spec: Deployment) -> str:
+    return f"{spec.metadata.namespace}/{spec.spec.server}"
+
+
+def _duplicates(*resources: Resource) -> Kept:
+    findings = []
+    for resource in resources:
+        others = " and ".join(one.source for one in resources if one is not resource)
+        message = f"{resource.kind} {resource.key} is defined in {others} too"
+        findings.append(resource.finding(Rule.DUPLICATE_RESOURCE, ("metadata", "name"), message))
+    return Kept(_in_order(findings))
+
+
+def _refused(wanted: WantedDeployment, resource: Resource, rule: Rule, path: Path, message: str) -> Kept:
+    return Kept(_in_order([*wanted.findings, resource.finding(rule, path, message)]))
+
+
 def _host_before(status: ServerStatus) -> Host | None:
     template = status.current or status.candidate
     if template is None or "main" not in status.slices:
@@ -353,17 +390,60 @@ def _host_before(status: ServerStatus) -> Host | None:
     return Host(template, {name: one.replicas for name, one in status.slices.items()})
 
 
-def _duplicates(resources: list[Resource]) -> tuple[Finding, ...]:
-    findings = []
-    for resource in resources:
-        others = " and ".join(one.source for one in resources if one is not resource)
-        message = f"{resource.kind} {resource.key} is defined in {others} too"
-        findings.append(resource.finding(Rule.DUPLICATE_RESOURCE, ("metadata", "name"), message))
-    return _in_order(findings)
+# ---- what only one can have
 
 
-def _largest(revisions: Iterable[ModelRevision]) -> int | None:
-    return max((one.memory for one in revisions if one.memory is not None), default=None)
+def _stakes(key: str, wanted: WantedDeployment | Kept | None, before: DeploymentStatus | None) -> Stakes:
+    """What a Deployment has and what it asks for; mostly the same, and then kept once."""
+    held = tuple(claims.held(before)) if before is not None else ()
+    if not isinstance(wanted, WantedDeployment):
+        return held, ()
+    needs = tuple(claims.claims(key.split("/")[0], wanted.model, wanted.traffic))
+    return held, held if needs == held else needs
+
+
+def _belongs(claim: claims.Claim, owner: str) -> tuple[Rule, Path, str]:
+    message = f"{claim} belongs to the Deployment {owner} already"
+    if isinstance(claim, claims.ServedName):
+        return Rule.DUPLICATE_MODEL, ("spec", "model", "name"), message
+    return Rule.DUPLICATE_ROUTE, ("spec", "traffic", "path"), message
+
+
+def _sizes(key: str, wanted: WantedDeployment | Kept | None, before: DeploymentStatus | None) -> dict[str, Size]:
+    """What a Deployment may need of each server, the larger of what it asks for and what it has."""
+    sizes: dict[str, Size] = {}
+    for revision in _revisions(wanted, before):
+        server, size = f"{key.split('/')[0]}/{revision.server}", Size(revision.memory, config_bytes(revision))
+        sizes[server] = size.or_larger(sizes[server]) if server in sizes else size
+    return sizes
+
+
+def _revisions(wanted: WantedDeployment | Kept | None, before: DeploymentStatus | None) -> list[ModelRevision]:
+    """What a Deployment asks for and what it has. Of the same model the newer figures count."""
+    asked = [wanted.model] if isinstance(wanted, WantedDeployment) else []
+    there = [before.current, before.candidate] if before is not None else []
+    hashes = {one.model_hash for one in asked}
+    return [*asked, *(one for one in there if one is not None and one.model_hash not in hashes)]
+
+
+def _crowded(
+    server: str, models: tuple[tuple[str, Size], ...], resources: Resources | None
+) -> list[tuple[str, Rule, Path, str]]:
+    """Of the Deployments of a server, in the order of their right to it, those that it has no room for, and why."""
+    lacking = claims.without_room({key: one.memory for key, one in models}, resources) if resources else {}
+    crowded: list[tuple[str, Rule, Path, str]] = []
+    for key, (need, room) in lacking.items():
+        message = f"with it the models of {server}, the largest twice, need {_gib(need)}, a pod has {_gib(room)}"
+        crowded.append((key, Rule.MEMORY_TOO_SMALL, ("spec", "model", "memory"), message))
+    total = 0
+    for key, one in models:
+        if total + one.config > limits.MODEL_CONFIG_BYTES:
+            message = f"with it the model config of {server} may have {total + one.config} bytes"
+            message = f"{message}, {limits.MODEL_CONFIG_BYTES} are allowed: use a further server"
+            crowded.append((key, Rule.CONFIG_TOO_LARGE, ("spec", "model"), message))
+        else:
+            total += one.config
+    return crowded
 
 
 def _gib(count: int) -> str:

@@ -57,7 +57,8 @@ def home(status: DeploymentStatus) -> str | None:
 
 def homes(status: DeploymentStatus) -> set[str]:
     """The keys of all servers that it is on."""
-    return {key for view in views(status) if (key := home(view)) is not None}
+    revisions = (one for one in (status.current, status.candidate) if one is not None)
+    return {f"{status.metadata.namespace}/{one.server}" for one in revisions}
 
 
 def _leads(status: DeploymentStatus, role: Role) -> RouteState | None:

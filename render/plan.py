@@ -47,8 +47,8 @@ class Index:
 def index(status: Tree) -> Index:
     """Sorts the Deployments of `status` to their servers."""
     by_server: dict[str, list[str]] = defaultdict(list)
-    for key, deployment in sorted(status.deployments.items()):
-        for server in places.homes(deployment):
+    for key in sorted(status.deployments):
+        for server in places.homes(status.deployments[key]):
             by_server[server].append(key)
     return Index(status, {key: tuple(keys) for key, keys in by_server.items()})
 
@@ -66,24 +66,31 @@ def manifests(status: Tree) -> Files:
 
 def files(status: Tree) -> Files:
     """The whole content of a cluster's branch: status, manifests and pages."""
-    return {**_status_files(status), **manifests(status), **_pages(status, _namespaces(status))}
+    statuses = _status_files(status, sorted(status.servers), sorted(status.deployments))
+    return {**statuses, **manifests(status), **_pages(status, _namespaces(status))}
 
 
 def changes(before: Tree | None, after: Tree) -> dict[str, bytes | None]:
-    """What differs on a cluster's branch between two statuses: content by path, None for a file that goes."""
+    """What differs on a cluster's branch between two statuses: content by path, None for a file that goes.
+
+    Costs what differs, and a look at each status: what is the same object is equal.
+    """
     if before is None:
         return dict(files(after))
     old, new = index(before), index(after)
+    servers = _differing(before.servers, after.servers)
+    deployments = _differing(before.deployments, after.deployments)
     changed: dict[str, bytes | None] = {}
-    for key in sorted(before.servers.keys() | after.servers.keys()):
+    for key in _fleets(old, new, servers, deployments):
         one, other = old.fleet(key), new.fleet(key)
         if _server_input(one) != _server_input(other):
             changed |= _difference(_server_files(key, one), _server_files(key, other))
-    for key in sorted(before.deployments.keys() | after.deployments.keys()):
+    for key in _routes(old, new, servers, deployments):
         if _route_input(old, key) != _route_input(new, key):
             changed |= _difference(_route_files(key, old), _route_files(key, new))
-    changed |= _difference(*_changed_status(before, after))
-    changed |= _difference(*_changed_pages(before, after))
+    changed |= _difference(*(_status_files(one, servers, deployments) for one in (before, after)))
+    namespaces = {key.split("/")[0] for key in (*servers, *deployments)}
+    changed |= _difference(*(_pages(one, namespaces & _namespaces(one)) for one in (before, after)))
     return changed
 
 
@@ -129,41 +136,47 @@ def _route_input(indexed: Index, key: str) -> object:
 # ---- status and pages
 
 
-def _status_files(status: Tree, only: Iterable[str] | None = None) -> Files:
+def _status_files(status: Tree, servers: Iterable[str], deployments: Iterable[str]) -> Files:
+    """The status of the repository, and those of `servers` and `deployments` that there are."""
     statuses: dict[str, RepositoryStatus | ServerStatus | DeploymentStatus] = {
         tree.REPOSITORY_PATH: status.repository,
-        **{tree.server_path(key): one for key, one in sorted(status.servers.items())},
-        **{tree.deployment_path(key): one for key, one in sorted(status.deployments.items())},
+        **{tree.server_path(key): status.servers[key] for key in servers if key in status.servers},
+        **{tree.deployment_path(key): status.deployments[key] for key in deployments if key in status.deployments},
     }
-    wanted = statuses if only is None else [path for path in only if path in statuses]
-    return {path: emit(tree.builtins(statuses[path])) for path in wanted}
-
-
-def _changed_status(before: Tree, after: Tree) -> tuple[Files, Files]:
-    paths = [tree.REPOSITORY_PATH] if before.repository != after.repository else []
-    paths += [tree.server_path(key) for key in _differing(before.servers, after.servers)]
-    paths += [tree.deployment_path(key) for key in _differing(before.deployments, after.deployments)]
-    return _status_files(before, paths), _status_files(after, paths)
+    return {path: emit(tree.builtins(one)) for path, one in statuses.items()}
 
 
 def _pages(status: Tree, namespaces: Iterable[str]) -> Files:
-    pages = {status_page.path(one): status_page.namespace(status, one).encode() for one in namespaces}
+    pages = {status_page.path(one): status_page.namespace(status, one).encode() for one in sorted(namespaces)}
     return {status_page.INDEX: status_page.index(status).encode(), **pages}
-
-
-def _changed_pages(before: Tree, after: Tree) -> tuple[Files, Files]:
-    keys = [*_differing(before.servers, after.servers), *_differing(before.deployments, after.deployments)]
-    changed = {key.split("/")[0] for key in keys}
-    old = _pages(before, sorted(changed & _namespaces(before)))
-    return old, _pages(after, sorted(changed & _namespaces(after)))
 
 
 def _namespaces(status: Tree) -> set[str]:
     return {key.split("/")[0] for key in (*status.servers, *status.deployments)}
 
 
+# ---- what differs
+
+
 def _differing(before: Mapping[str, object], after: Mapping[str, object]) -> list[str]:
-    return [key for key in sorted(before.keys() | after.keys()) if before.get(key) != after.get(key)]
+    keys = before.keys() | after.keys()
+    others = sorted(key for key in keys if before.get(key) is not after.get(key))
+    return [key for key in others if before.get(key) != after.get(key)]
+
+
+def _fleets(old: Index, new: Index, servers: Iterable[str], deployments: Iterable[str]) -> list[str]:
+    """The servers that differ, and those that a Deployment which differs is on, or was."""
+    trees = (old.tree, new.tree)
+    homes = [places.homes(one.deployments[key]) for key in deployments for one in trees if key in one.deployments]
+    return sorted(set(servers).union(*homes))
+
+
+def _routes(old: Index, new: Index, servers: Iterable[str], deployments: Iterable[str]) -> list[str]:
+    """The Deployments that differ, and those on a server that does; with another gateway all."""
+    if old.tree.repository.gateway != new.tree.repository.gateway:
+        return sorted(old.tree.deployments.keys() | new.tree.deployments.keys())
+    housed = {key for server in servers for one in (old, new) for key in one.by_server.get(server, ())}
+    return sorted(housed.union(deployments))
 
 
 def _difference(before: Files, after: Files) -> dict[str, bytes | None]:

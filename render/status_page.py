@@ -61,8 +61,10 @@ def _repository(status: Tree) -> Iterator[str]:
 
 
 def _attention(status: Tree) -> Iterator[str]:
-    rows = [_server_row(one, key) for key, one in sorted(status.servers.items()) if _is_server_bad(one)]
-    rows += [_attention_row(one, key) for key, one in sorted(status.deployments.items()) if _is_bad(one)]
+    servers = {key: one for key, one in status.servers.items() if _is_server_bad(one)}
+    deployments = {key: one for key, one in status.deployments.items() if _is_bad(one)}
+    rows = [_server_row(servers[key], key) for key in sorted(servers)]
+    rows += [_attention_row(deployments[key], key) for key in sorted(deployments)]
     yield from ("## Needs a person", "")
     if rows:
         yield from _table(("Resource", "Stage", "What"), rows)

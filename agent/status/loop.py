@@ -15,7 +15,7 @@ from typing import Final, ParamSpec, TypeVar
 
 import aiohttp
 
-from agent.status.agenda import Agenda
+from agent.status.agenda import Agenda, concerned
 from agent.status.attendance import GAP, Attendance
 from agent.status.branch import Branch
 from agent.status.cluster import Cluster, ClusterUnavailable
@@ -126,6 +126,7 @@ class Agent:
 
     async def _fetch(self, now: float) -> bool:
         self._asked = False
+        wanted = self.branch.wanted
         try:
             moved = await self._in_worker(self.branch.refresh)
         except RemoteUnavailable as problem:
@@ -137,18 +138,30 @@ class Agent:
         self.health.last_success.set(now)
         self._fetch_at = self._clock() + self._settings.poll
         if moved.main or moved.cluster:
-            self._take_moves(main=moved.main, cluster=moved.cluster)
+            self._take_moves(wanted, main=moved.main, cluster=moved.cluster)
         return True
 
-    def _take_moves(self, *, main: bool, cluster: bool) -> None:
+    def _take_moves(self, before: Wanted | None, *, main: bool, cluster: bool) -> None:
         log.info("main is at %s, the cluster's branch at %s", self.branch.tips.main, self.branch.tips.cluster)
         self._because |= {"main moved"} if main else set()
         self._because |= {"the cluster's branch moved"} if cluster else set()
         self._apply_at = 0.0 if cluster else self._apply_at
-        self._agenda.add_everything()
+        if cluster:
+            self._agenda.add_everything()
+        else:
+            self._take_wanted(before)
+        if not self._agenda:
+            self._because.clear()  # nothing comes of it
         self._pace.moved()
         self._say_what_is_wrong()
         self._look_closely()
+
+    def _take_wanted(self, before: Wanted | None) -> None:
+        servers = concerned(before, self.branch.wanted, self.branch.tree)
+        if servers is None:
+            self._agenda.add_everything()
+        else:
+            self._agenda.add(servers)
 
     def _say_what_is_wrong(self) -> None:
         if self.branch.unreadable is not None:
@@ -229,7 +242,7 @@ class Agent:
             self._settled(looked, advanced)
             self._take_written(written, before, advanced)
             if self.branch.wanted is not wanted:
-                self._agenda.add_everything()
+                self._take_wanted(wanted)
         else:
             self._take_failure(written, now)
         await self._apply(self._clock())

@@ -1,6 +1,17 @@
 """What is looked at, and when."""
 
-from agent.status.agenda import Agenda
+from hypothesis import HealthCheck, event, given, settings
+from hypothesis import strategies as some
+
+from agent.status.agenda import Agenda, concerned
+from render.errors import InvalidRepository
+from render.normal import Wanted, accept
+from render.rollout import advance, has_more_room
+from render.rollout.observation import Observation
+from schemas.status import Tree
+from tests.support.histories import Source, Texts, histories, progress
+
+NOTHING_SEEN = Observation(now=10.0)
 
 
 def test_it_begins_empty() -> None:
@@ -55,3 +66,39 @@ def test_without_anything_busy_everything_is_looked_at_again() -> None:
     agenda.looked(None, wake_at=10.0, busy=())
     agenda.expire(10.0)
     assert agenda.servers is None
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(commits=histories(), data=some.data())
+def test_after_a_commit_a_look_at_what_it_concerns_is_one_at_everything(
+    commits: list[Texts], data: some.DataObject
+) -> None:
+    tree: Tree | None = None
+    before: Wanted | None = None
+    for texts in commits:
+        wanted = _accepted(texts, tree)
+        if wanted is None:
+            continue
+        if before is not None and tree is not None:
+            servers = concerned(before, wanted, tree)
+            event(f"{len(servers)} servers" if servers is not None else "everything")
+            those, all_ = (advance(tree, wanted, NOTHING_SEEN, one).tree for one in (servers, None))
+            assert those == all_ or has_more_room(tree, those)
+        tree, before = _at_rest(texts, progress(data, tree, wanted))
+
+
+def _accepted(texts: Texts, tree: Tree | None) -> Wanted | None:
+    try:
+        return accept(Source().read(texts), "prod", tree)
+    except InvalidRepository:
+        return None
+
+
+def _at_rest(texts: Texts, tree: Tree | None) -> tuple[Tree, Wanted]:
+    """What looks at everything come to while nothing is seen, with what is accepted then."""
+    for _ in range(9):
+        wanted = accept(Source().read(texts), "prod", tree)
+        before, tree = tree, advance(tree or Tree(repository=wanted.repository), wanted, NOTHING_SEEN).tree
+        if tree == before:
+            return tree, wanted
+    raise AssertionError("it comes to no rest")
