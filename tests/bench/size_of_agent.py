@@ -172,7 +172,7 @@ def _change(fleet: Fleet, agent: LargeAgent, path: str) -> float:
 
     def work() -> None:
         agent.ask("refresh")
-        wait_until(written, what=f"the agent's commit on {commit}")
+        wait_until(written, what=f"the agent's commit on {commit}", seconds=600.0)
 
     return timed(work)
 
