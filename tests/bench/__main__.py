@@ -22,7 +22,8 @@ def main() -> int:
     print(f"on {machine()}")
     for name in names:
         print(f"\n{(BENCHES[name].__doc__ or '').strip()}\n", flush=True)
-        print("\n".join(BENCHES[name].run()), flush=True)
+        for line in BENCHES[name].run():
+            print(line, flush=True)
     return 0
 
 

@@ -13,7 +13,7 @@ Memory: of that agent's process. The cluster is played in it; the reports come o
 """
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -38,18 +38,15 @@ TURNS = 5
 _ROLLING = 12  # looks after which every rollout waits for time
 
 
-def run() -> list[str]:
-    """Measures, and gives the lines to print. A peer that cannot be made here is said to be missing."""
+def run() -> Iterator[str]:
+    """Measures, and gives the lines to print as they come. A peer that cannot be made here is said to be missing."""
     with tempfile.TemporaryDirectory() as folder:
         large = make_fleet(Path(folder, "repositories", "large.git"), SERVERS, DEPLOYMENTS)
-        described = f"{SERVERS} servers, {DEPLOYMENTS} Deployments, {len(plan.manifests(large.tree))} objects:"
-        return [
-            described,
-            *_rendering(large, Path(folder)),
-            *_cold_start(large),
-            *_looks(large),
-            *size_of_agent.lines(large, Path(folder)),
-        ]
+        yield f"{SERVERS} servers, {DEPLOYMENTS} Deployments, {len(plan.manifests(large.tree))} objects:"
+        yield from _rendering(large, Path(folder))
+        yield from _cold_start(large)
+        yield from _looks(large)
+        yield from size_of_agent.lines(large, Path(folder))
 
 
 # ---- rendering
