@@ -53,6 +53,7 @@ class Observer:
         self._pods: dict[str, PodState] = {}
         self._reports: dict[str, SidecarReport | None] = {}
         self._unasked: set[str] = set()
+        self._first = asyncio.Semaphore(reports.FIRST_AT_ONCE)
         self._closely: frozenset[str] = frozenset()
         self._members: dict[str, set[str]] = {}
         self._by_server: dict[str, tuple[Pod, ...]] = {}
@@ -171,7 +172,7 @@ class Observer:
 
     async def _follow(self, name: str, pod: PodState) -> None:
         closely = _server(pod) in self._closely
-        async for report in reports.follow(self._http, pod, closely=closely):
+        async for report in reports.follow(self._http, pod, closely=closely, first=self._first):
             self._take_report(name, _server(pod), report)
 
     def _take_report(self, name: str, server: str, report: SidecarReport | None) -> None:
@@ -189,11 +190,13 @@ class Observer:
             self._note(Changes(), force=True)
 
     def _note(self, changes: Changes, *, force: bool = False) -> None:
-        self._changes = Changes(
-            servers=self._changes.servers | changes.servers,
-            routes=self._changes.routes | changes.routes,
-            objects=self._changes.objects | changes.objects,
-        )
+        known = self._changes
+        if changes.routes or changes.objects or not changes.servers <= known.servers:
+            self._changes = Changes(
+                servers=known.servers | changes.servers,
+                routes=known.routes | changes.routes,
+                objects=known.objects | changes.objects,
+            )
         if changes or force:
             self._changed.set()
 

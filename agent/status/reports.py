@@ -4,6 +4,7 @@ A report counts only if it obeys its contract, is within its size, and speaks of
 """
 
 import asyncio
+import contextlib
 import json
 import logging
 import random
@@ -24,6 +25,7 @@ GRACE: Final = 3.0  # seconds that a report stays believed while its sidecar doe
 ANSWER: Final = 5.0  # seconds for an answer that the sidecar has at hand
 CONNECT: Final = 2.0
 SAMPLE: Final = 1.0  # seconds between samples of counters and progress, which end no poll by themselves
+FIRST_AT_ONCE: Final = 100  # pods asked for their first report: at a start thousands are to be
 BACKOFF: Final = (0.1, 5.0)  # seconds: first and longest pause between attempts
 
 _decoder = msgspec.json.Decoder(SidecarReport)
@@ -43,16 +45,22 @@ def session() -> aiohttp.ClientSession:
     )
 
 
-async def follow(http: aiohttp.ClientSession, pod: PodState, *, closely: bool) -> AsyncIterator[SidecarReport | None]:
+async def follow(
+    http: aiohttp.ClientSession, pod: PodState, *, closely: bool, first: asyncio.Semaphore
+) -> AsyncIterator[SidecarReport | None]:
     """Every report of `pod`, as it comes; None, each time, while it has been out of reach for longer than `GRACE`.
 
-    `closely`: sample counters and progress every `SAMPLE` seconds besides. Never ends by itself, never fails.
+    `closely`: sample counters and progress every `SAMPLE` seconds besides. `first`: held while it is first asked,
+    and not again: who does not answer holds up nobody. Never ends by itself, never fails.
     """
+    turn: contextlib.AbstractAsyncContextManager[object] = first
     loop = asyncio.get_running_loop()
     reached, after, pauses = loop.time(), None, _pauses()
     while True:
         try:
-            report = await _ask(http, pod, after=after, closely=closely)
+            async with turn:
+                turn = contextlib.nullcontext()
+                report = await _ask(http, pod, after=after, closely=closely)
         except (aiohttp.ClientError, OSError, TimeoutError, Refused) as problem:
             level = logging.WARNING if isinstance(problem, Refused) else logging.DEBUG
             log.log(level, "no report of %s/%s: %s: %s", pod.namespace, pod.name, type(problem).__name__, problem)

@@ -1,10 +1,11 @@
 """What all rendered objects share: names, labels, and the annotation with the hash of their content. Pure."""
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from render.errors import StatusUnreadable
 from schemas.status import (
@@ -96,8 +97,7 @@ def metadata(fleet: Fleet, name: str, slice_name: SliceName | None = None) -> Ob
 
 def content(value: Mapping[str, Any]) -> str:
     """The first 16 hex digits of sha256 over canonical JSON: sorted keys, no spaces, UTF-8."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return hashlib.sha256(msgspec.json.encode(value, order="sorted")).hexdigest()[:16]
 
 
 def annotated(value: Object) -> Object:

@@ -1,16 +1,16 @@
 """`make bench`: every figure beside a peer's on the same work in the same run, and how it was measured.
 
-python -m tests.bench [config-to-load] [commit-to-answer]
+python -m tests.bench [config-to-load] [commit-to-answer] [size]
 """
 
 import argparse
 import sys
 from types import ModuleType
 
-from tests.bench import commit_to_answer, config_to_load
+from tests.bench import commit_to_answer, config_to_load, size
 from tests.bench.numbers import machine
 
-BENCHES: dict[str, ModuleType] = {"config-to-load": config_to_load, "commit-to-answer": commit_to_answer}
+BENCHES: dict[str, ModuleType] = {"config-to-load": config_to_load, "commit-to-answer": commit_to_answer, "size": size}
 """By name: a module whose docstring is the method, and whose `run` gives the lines to print."""
 
 
@@ -22,7 +22,8 @@ def main() -> int:
     print(f"on {machine()}")
     for name in names:
         print(f"\n{(BENCHES[name].__doc__ or '').strip()}\n", flush=True)
-        print("\n".join(BENCHES[name].run()), flush=True)
+        for line in BENCHES[name].run():
+            print(line, flush=True)
     return 0
 
 

@@ -1,9 +1,10 @@
-"""Figures and how they are printed. Pure, but for the number of cores."""
+"""Figures and how they are printed. Pure, but for clock and cores."""
 
 import math
 import os
 import platform
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import median
 
@@ -33,6 +34,18 @@ class Figures:
 HEADER = f"  {'':<44}{'median':>10}  {'p99':>10}  {'least':>10}  {'most':>10}  {'n':>4}"
 
 
+def table(*rows: tuple[str, Figures]) -> list[str]:
+    """A table of several, by name."""
+    return [HEADER, *(figures.line(name) for name, figures in rows)]
+
+
+def timed(work: Callable[[], object]) -> float:
+    """Seconds that `work` takes."""
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
 def comparison(ours: Figures, peer: Figures, *, goal: float) -> list[str]:
     """The lines that follow a table of both. `goal`: seconds."""
     met = "met" if max(ours.median, ours.p99) <= goal else "missed"
@@ -41,6 +54,18 @@ def comparison(ours: Figures, peer: Figures, *, goal: float) -> list[str]:
         f"  ratio to the peer: {ratios}; difference of the medians {_ms(ours.median - peer.median).strip()}",
         f"  goal ≤ {_ms(goal).strip()}, median and p99: {met}",
     ]
+
+
+def ratio(ours: Figures, peer: Figures, *, goal: float | None = None) -> list[str]:
+    """The line that follows a table of both where the peer is the bar. `goal`: the most that the ratio may be."""
+    found = ours.median / peer.median
+    judged = "" if goal is None else f"; goal ≤ {goal:.2f}: {'met' if found <= goal else 'missed'}"
+    return [f"  ratio to the peer: median {found:.2f}{judged}"]
+
+
+def megabytes(size: float) -> str:
+    """`size` in bytes, for people."""
+    return f"{size / (1 << 20):.0f} MiB"
 
 
 def machine() -> str:

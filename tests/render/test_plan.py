@@ -1,5 +1,7 @@
 """The rendered tree: the same bytes each time, and a change renders exactly what differs."""
 
+import json
+from hashlib import sha256
 from pathlib import Path
 from typing import TypeVar
 
@@ -222,3 +224,10 @@ def test_only_own_surplus_is_deleted(tmp_path: Path) -> None:
     left = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file())
     assert left == ["README.md", "manifests/new.yaml", "manifests/same.yaml", "status/keep.yaml"]
     assert write.to_folder(tmp_path, files) == []
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.dictionaries(st.text(), st.recursive(st.text() | st.integers(0, 1 << 40) | st.booleans(), st.lists)))
+def test_the_hash_is_over_canonical_json_of_anybodys_making(value: dict[str, object]) -> None:
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    assert content(value) == sha256(text.encode()).hexdigest()[:16]

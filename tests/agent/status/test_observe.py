@@ -6,13 +6,14 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import aiohttp
 import msgspec
 import pytest
 
 from agent.status import reports
-from agent.status.cluster import RouteLive
+from agent.status.cluster import PodState, RouteLive
 from agent.status.observe import Observer
-from schemas.report import ModelReport, ModelState, Requests
+from schemas.report import ModelReport, ModelState, Requests, SidecarReport
 from tests.support.simulated_cluster import SimulatedCluster, SimulatedPod
 
 
@@ -62,6 +63,29 @@ async def test_it_is_complete_once_every_pod_has_answered(cluster: SimulatedClus
         ("p0", True, "p0"),
         ("p1", True, "p1"),
     ]
+
+
+async def test_no_more_pods_than_that_are_asked_for_the_first_time_at_once(
+    cluster: SimulatedCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reports, "FIRST_AT_ONCE", 1)
+    asked: list[int] = []
+    ask, now = reports._ask, 0
+
+    async def counted(http: aiohttp.ClientSession, pod: PodState, *, after: str | None, closely: bool) -> SidecarReport:
+        nonlocal now
+        now += after is None
+        asked.append(now)
+        try:
+            return await ask(http, pod, after=after, closely=closely)
+        finally:
+            now -= after is None
+
+    monkeypatch.setattr(reports, "_ask", counted)
+    async with observing(cluster) as observer:
+        await until(lambda: observer.complete, "complete")
+        await until(lambda: len(asked) == 4, "a poll of each, both open")
+    assert max(asked) == 1
 
 
 async def test_a_pod_that_comes_later_is_unknown_and_holds_nobody_up(cluster: SimulatedCluster) -> None:
