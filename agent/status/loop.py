@@ -18,6 +18,7 @@ import aiohttp
 from agent.status.agenda import Agenda
 from agent.status.attendance import GAP, Attendance
 from agent.status.branch import Branch
+from agent.status.clock import Clock
 from agent.status.cluster import Cluster, ClusterUnavailable
 from agent.status.health import Health, Trouble
 from agent.status.observe import Changes, Observer
@@ -50,10 +51,10 @@ class Agent:
         self._settings = settings
         self._cluster = cluster
         self._http = http
-        self._clock = clock
+        self._clock = Clock(clock)
         self._agenda = Agenda()
         self._pace = Pace(window=settings.window)
-        self._attendance = Attendance(clock())
+        self._attendance = Attendance(self._clock())
         self._because: set[str] = set()
         self._asked = False  # for a look at main: stays so over a fetch that had begun before
         self._event = asyncio.Event()
@@ -89,16 +90,20 @@ class Agent:
         while not await self._fetch(self._clock()):  # noqa: ASYNC110  its pauses grow
             await asyncio.sleep(max(0.0, self._fetch_at - self._clock()))
         last = await self._last_sign_of_life()
+        if last is not None and self.branch.tree is not None and _busy(self.branch.tree):
+            # The clock may have been set back meanwhile: what is in hand is not to wait for it to catch up.
+            self._clock.at_least(last)
         self._attendance.begin(last, self._clock())
         if self._attendance.gap is not None:
             log.info("nobody watched for %.1f s", self._clock() - self._attendance.gap.start)
         self._because.add("start")
 
     async def _turn(self) -> None:
-        self._notice_sleep()
         if self._asked or self._clock() >= self._fetch_at:
             await self._fetch(self._clock())
+        # What is decided at `now` is decided on what was seen until then: a sleep in a fetch counts, too.
         now = self._clock()
+        self._notice_sleep(now)
         changes = self._collect(now)
         await self._nudge(changes)
         await self._apply(now)
@@ -336,14 +341,14 @@ class Agent:
     async def _attend(self) -> None:
         """Renews the lease, unless a gap is still to be recorded."""
         while True:
-            self._notice_sleep()
+            self._notice_sleep(self._clock())
             if self._attendance.gap is None:
                 await self._renew(self._clock())
             await asyncio.sleep(RENEW)
 
-    def _notice_sleep(self) -> None:
+    def _notice_sleep(self, now: float) -> None:
         """After a pause of the whole process everything is observed anew: what was known may be long past."""
-        if not self._attendance.tick(self._clock()):
+        if not self._attendance.tick(now):
             return
         log.warning("slept for more than %g s: everything is observed anew", GAP)
         self._observing.cancel()
