@@ -25,7 +25,7 @@ from agent.status.observe import Changes, Observer
 from agent.status.pace import Pace
 from agent.status.settings import Settings
 from agent.status.writeback import Account, Outcome, WriteBack, Written
-from render.errors import FrescoError, RemoteUnavailable
+from render.errors import CloneUnwritable, FrescoError, RemoteUnavailable
 from render.normal import Wanted
 from render.rollout import Advanced, advance, has_more_room, home, resume
 from render.rollout.observation import key
@@ -133,10 +133,8 @@ class Agent:
         self._asked = False
         try:
             moved = await self._in_worker(self.branch.refresh)
-        except RemoteUnavailable as problem:
-            self.health.trouble(Trouble.REPOSITORY, str(problem))
-            self._pace.away(now)
-            self._fetch_at = self._pace.not_before
+        except (RemoteUnavailable, CloneUnwritable) as problem:
+            self._try_later(problem, now)
             return False
         self.health.over(Trouble.REPOSITORY)
         self.health.last_success.set(now)
@@ -144,6 +142,12 @@ class Agent:
         if moved.main or moved.cluster:
             self._take_moves(main=moved.main, cluster=moved.cluster)
         return True
+
+    def _try_later(self, problem: FrescoError, now: float) -> None:
+        kind = Trouble.CLONE if isinstance(problem, CloneUnwritable) else Trouble.REPOSITORY
+        self.health.trouble(kind, str(problem))
+        self._pace.away(now)
+        self._fetch_at = self._pace.not_before
 
     def _take_moves(self, *, main: bool, cluster: bool) -> None:
         log.info("main is at %s, the cluster's branch at %s", self.branch.tips.main, self.branch.tips.cluster)
@@ -221,10 +225,8 @@ class Agent:
         try:
             with self.health.write_seconds.time():
                 written = await self._in_worker(self.branch.write, advanced.tree, self._account(advanced, now))
-        except RemoteUnavailable as problem:
-            self.health.trouble(Trouble.REPOSITORY, str(problem))
-            self._pace.away(now)
-            self._fetch_at = self._pace.not_before
+        except (RemoteUnavailable, CloneUnwritable) as problem:
+            self._try_later(problem, now)
             return
         except FrescoError as problem:
             self.health.trouble(Trouble.RENDER, str(problem))
@@ -278,6 +280,7 @@ class Agent:
 
     def _settled(self, looked: frozenset[str] | None, advanced: Advanced) -> None:
         """The look is on record: what it saw needs no further look, and no gap is left to record."""
+        self.health.over(Trouble.CLONE)
         self._agenda.looked(looked, wake_at=advanced.wake_at, busy=_busy(advanced.tree))
         self._because.clear()
         if self._attendance.gap is not None and self._attendance.gap.end is not None:
