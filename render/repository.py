@@ -307,7 +307,8 @@ def _writing(place: Path) -> Iterator[None]:
 
 
 def _unwritable(place: Path, error: Exception) -> CloneUnwritable:
-    return CloneUnwritable(f"cannot write to {place}: {error}")
+    reason = next((words for words in _DISK if words in str(error)), str(error))
+    return CloneUnwritable(f"cannot write to {place}: {reason}")
 
 
 def _is_of_the_disk(error: Exception) -> bool:

@@ -7,7 +7,7 @@ the writers get a limit on the size of files instead: each write of theirs fails
 import contextlib
 import resource
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import count
 from pathlib import Path
 
@@ -16,17 +16,26 @@ _BLOCK = bytes(1 << 16)
 
 
 class SmallDisk:
-    """`root`: its top directory."""
+    """`root`: its top directory for everybody. `place`: the same for programs that are started `inside`; those that
+    resolve links by themselves, as git does, find it in no other way."""
 
-    def __init__(self, root: Path, *, mounted: bool) -> None:
-        """Use `small_disk`."""
-        self.root = root
-        self._mounted = mounted
+    def __init__(self, place: Path, holder: int | None) -> None:
+        """Use `small_disk` or `limit_of_size`."""
+        self.place = place
+        self.root = Path(f"/proc/{holder}/root{place}") if holder is not None else place
+        self._holder = holder
         self._limited: set[int] = set()
+
+    def inside(self, command: Sequence[str]) -> list[str]:
+        """`command` as a program that sees the disk at `place`."""
+        if self._holder is None:
+            return list(command)
+        enter = ["nsenter", "--target", str(self._holder), "--user", "--mount", "--preserve-credentials"]
+        return [*enter, *command]
 
     def fill(self, *writers: int, files: bool = False) -> None:
         """Leaves no room for another byte, or for another file. `writers`: the processes that write to it."""
-        if not self._mounted:
+        if self._holder is None:
             self._limited |= set(writers)
             for pid in writers:
                 _limit(pid, 0)
@@ -60,6 +69,11 @@ class SmallDisk:
             (self._ballast / str(number)).touch()
 
 
+def limit_of_size(root: Path) -> SmallDisk:
+    """A disk that is full for the writers alone that are told."""
+    return SmallDisk(root, holder=None)
+
+
 @contextlib.contextmanager
 def small_disk(directory: Path, *, megabytes: int) -> Iterator[SmallDisk]:
     """A SmallDisk of that size at `directory`, which is made."""
@@ -71,8 +85,7 @@ def small_disk(directory: Path, *, megabytes: int) -> Iterator[SmallDisk]:
         assert holder.stdin is not None
         assert holder.stdout is not None
         mounted = holder.stdout.readline() == "there\n"
-        root = Path(f"/proc/{holder.pid}/root{directory.resolve()}") if mounted else directory
-        disk = SmallDisk(root, mounted=mounted)
+        disk = SmallDisk(directory.resolve(), holder.pid if mounted else None)
         try:
             yield disk
         finally:
