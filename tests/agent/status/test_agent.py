@@ -13,6 +13,8 @@ import yaml
 from agent.local.git_server import GitServer
 from agent.status.branch import Moved
 from agent.status.health import Trouble
+from agent.status.writeback import Tips, WriteBack
+from render.errors import RemoteUnavailable
 from schemas.report import Reason, Requests
 from schemas.status import Finding, ServerStage, Stage
 from tests.support.bad_proxy import Mode, bad_proxy
@@ -357,6 +359,28 @@ async def test_another_name_for_the_branch_goes_on_with_what_is_there(served: Ha
     assert new[: len(before)] == before
     for commit in served.cluster.applied[applied:]:
         assert "manifests/fraud/routes/scorer.yaml" in served.files(commit)
+
+
+async def test_another_name_for_the_branch_waits_for_a_repository_that_is_away_just_then(
+    served: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without what is there under the old name the cluster would begin anew under the new one."""
+    before, fetch, failed = served.commits(), WriteBack.fetch, list[str]()
+
+    def once_away(writeback: WriteBack) -> Tips:
+        tips = fetch(writeback)
+        if tips.cluster is None and not failed:
+            failed.append("away")
+            raise RemoteUnavailable("away")
+        return tips
+
+    monkeypatch.setattr(WriteBack, "fetch", once_away)
+    served.commit({"fresco.yaml": branch_named("envs/local"), "scorer.yaml": deployment(2, steps=STEPS)})
+    await served.until_at(Stage.ROLLOUT_COMPLETE, 2)
+    assert failed
+    new = git("log", "--reverse", "--format=%H", "envs/local", cwd=served.served).splitlines()
+    assert new[: len(before)] == before
+    assert served.serving() == {digest(2)}
 
 
 async def test_a_branch_that_vanishes_while_nobody_watches_is_put_back_too(served: Harness) -> None:
