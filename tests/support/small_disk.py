@@ -26,6 +26,11 @@ class SmallDisk:
         self._holder = holder
         self._limited: set[int] = set()
 
+    @property
+    def is_mounted(self) -> bool:
+        """Whether it is a file system, which is full for programs that start later, too."""
+        return self._holder is not None
+
     def inside(self, command: Sequence[str]) -> list[str]:
         """`command` as a program that sees the disk at `place`."""
         if self._holder is None:
@@ -35,7 +40,7 @@ class SmallDisk:
 
     def fill(self, *writers: int, files: bool = False) -> None:
         """Leaves no room for another byte, or for another file. `writers`: the processes that write to it."""
-        if self._holder is None:
+        if not self.is_mounted:
             self._limited |= set(writers)
             for pid in writers:
                 _limit(pid, 0)
