@@ -5,7 +5,8 @@ faults cost time alone, and this is why:
 
 - the agent, the node and the sidecars are in no request's way;
 - a server that is killed resets its connections, and Envoy sends those requests again to the next ready pod;
-- a server that is stopped, or Envoy that is, keeps its connections and answers late, within a client's patience.
+- a server that is stopped, or Envoy that is, keeps its connections and answers late, within a client's patience. One
+  that is stopped for longer gets no more requests once its sidecar has found that out, which takes about ten seconds.
 
 A server that is killed while it loads the candidate looks as if that had killed it: the candidate may then be
 refused as quarantined. Everything else ends as if nothing had happened.

@@ -291,6 +291,11 @@ class LocalFresco:
         except (OSError, ValueError):
             return {}
 
+    def unready(self) -> frozenset[str]:
+        """The pods that are known not to be ready."""
+        state = self.state()
+        return frozenset(pod.name for pod in state.pods if not pod.ready) if state is not None else frozenset()
+
     def history(self) -> list[str]:
         """`git log` of the agent's branch, newest first: id and subject."""
         return git("log", "--format=%h %s", repository.BRANCH, cwd=self.bare).splitlines()

@@ -70,13 +70,10 @@ class RequestsSeen:
 
     def _run(self) -> None:
         while not self._stop.wait(_PAUSE):
-            before, at, sent, after = self._unready(), time.monotonic(), self._sent(), self._unready()
+            before, at = self._fresco.unready(), time.monotonic()
+            sent, after = self._sent(), self._fresco.unready()
             if sent is not None:
                 self._samples.append(Sample(at, sent, before & after))
-
-    def _unready(self) -> frozenset[str]:
-        state = self._fresco.state()
-        return frozenset(pod.name for pod in state.pods if not pod.ready) if state is not None else frozenset()
 
     def _sent(self) -> Mapping[str, int] | None:
         pods = self._fresco.pods_by_port()

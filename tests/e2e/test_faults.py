@@ -10,6 +10,7 @@ import pytest
 from schemas.status import Stage
 from tests.e2e import faults, processes
 from tests.e2e.faults import Trial
+from tests.e2e.requests_seen import RequestsSeen
 from tests.e2e.seed import SEED
 from tests.e2e.world import SUBJECT, World, world
 
@@ -24,6 +25,22 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 @pytest.mark.parametrize("trial", faults.sample(SEED), ids=str)
 def test_a_fault(subject: World, trial: Trial) -> None:
     faults.suffer(subject, trial, random.Random(SEED))
+
+
+@pytest.mark.parametrize("slice_name", ["main", "canary"])
+def test_a_server_that_hangs_gets_no_more_requests_once_that_is_seen(subject: World, slice_name: str) -> None:
+    fresco = subject.fresco
+    pod = fresco.pods(slice_name)[0]
+    server = fresco.until_pid(lambda: fresco.pid_in_pod(pod, "server"))
+    with RequestsSeen(fresco) as seen, faults.stopped(server):
+        with subject.server_hangs():
+            fresco.until(lambda: pod in fresco.unready(), "the pod is not ready")
+        subject.answers_go_on()
+        fresco.until(lambda: pod in seen.unready, "it is known to be")
+        subject.answers_go_on()
+    assert seen.by_unready_pods() == {}
+    fresco.until(fresco.is_settled, "it is ready again")
+    assert fresco.pid_in_pod(pod, "server") == server
 
 
 def test_an_agent_that_wakes_up_beside_a_newer_one_writes_nothing_more(subject: World) -> None:

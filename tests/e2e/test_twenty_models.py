@@ -18,7 +18,7 @@ from tests.e2e.requests_seen import RequestsSeen
 
 NAMES = tuple(f"model-{number:02}" for number in range(1, 21))
 NEW = "model-21"
-SLOW = "time.sleep(6)"
+SLOW = "time.sleep(3)"
 
 
 @dataclass

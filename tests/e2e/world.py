@@ -102,6 +102,14 @@ class World:
                 stack.enter_context(load.gateway_down())
             yield
 
+    @contextmanager
+    def server_hangs(self) -> Iterator[None]:
+        """While the block runs a server that has requests answers none."""
+        with ExitStack() as stack:
+            for load in self.loads.values():
+                stack.enter_context(load.server_hangs())
+            yield
+
     def answers_go_on(self) -> None:
         """Waits for further answers to both."""
         enough = {name: load.answered + 20 for name, load in self.loads.items()}
