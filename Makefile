@@ -42,7 +42,7 @@ golden: $(VENV)/.installed ## Write the expected output of the tests anew: read 
 bench: $(VENV)/.installed ## Measure, as ratios to a peer in the same run
 	$(BIN)/python -m tests.bench $(ARGS)
 
-soak: $(VENV)/.installed ## Try to break the rules of a rollout (ARGS='--minutes 60 --seed 7')
+soak: $(VENV)/.installed ## Try to break the promises, at length (ARGS='--what rules --minutes 60 --seed 7')
 	$(BIN)/python -m tests.soak $(ARGS)
 
 schemas: $(VENV)/.installed ## Write the JSON Schemas from the types

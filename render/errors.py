@@ -29,6 +29,10 @@ class RemoteUnavailable(FrescoError):
     """The remote repository cannot be reached or refuses to answer: try again later."""
 
 
+class CloneUnwritable(FrescoError):
+    """The repository on this machine's own disk cannot be written, because that is full or broken: try again later."""
+
+
 class StatusUnreadable(FrescoError):
     """A status tree breaks its contract, or is newer than this program. Nothing may be rendered from it."""
 

@@ -5,7 +5,10 @@ fast-forward only and never forced; what came of one is a value, because over HT
 callback alone and raises nothing.
 """
 
+import errno
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple, Self
@@ -14,7 +17,7 @@ import pygit2
 from pygit2.callbacks import RemoteCallbacks
 from pygit2.enums import CredentialType, FetchPrune, FileMode
 
-from render.errors import NotFound, RemoteUnavailable
+from render.errors import CloneUnwritable, NotFound, RemoteUnavailable
 
 CONNECT_TIMEOUT_MS = 10_000
 TRANSFER_TIMEOUT_MS = 60_000
@@ -31,6 +34,7 @@ _LOST_RACE = (
     "non-fastforwardable",
     "contains commits that are not present locally",
 )
+_DISK = tuple(os.strerror(number) for number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS))
 _REGULAR = (FileMode.BLOB, FileMode.BLOB_EXECUTABLE)
 
 _Nested = dict[str, "_Nested | bytes | None"]  # changes by path segment
@@ -140,23 +144,27 @@ class Repository:
         """The bare repository at `path`, made and filled from `url` when there is none.
 
         It has no configured remote: `url` is given with each call, so that changing it needs no clean-up.
-        Raises RemoteUnavailable; what was begun is then finished by the next `fetch`.
+        Raises RemoteUnavailable; what was begun is then finished by the next `fetch`. Raises CloneUnwritable.
         """
         pygit2.settings.server_connect_timeout = CONNECT_TIMEOUT_MS
         pygit2.settings.server_timeout = TRANSFER_TIMEOUT_MS
         is_new = not (path / "HEAD").exists()
-        git = pygit2.init_repository(str(path), bare=True) if is_new else pygit2.Repository(str(path))
+        with _writing(path):
+            git = pygit2.init_repository(str(path), bare=True) if is_new else pygit2.Repository(str(path))
         repository = cls(git, credentials)
         if is_new:
             repository.fetch(url)
         return repository
 
     def fetch(self, url: str, refspecs: Sequence[str] = ("+refs/heads/*:refs/remotes/origin/*",)) -> None:
-        """Brings the references in; branches that are gone at `url` go here too. Raises RemoteUnavailable."""
+        """Brings the references in; branches that are gone at `url` go here too. Raises RemoteUnavailable, and
+        CloneUnwritable where this side is at fault."""
         remote = self._git.remotes.create_anonymous(url)
         try:
             remote.fetch(list(refspecs), callbacks=_Callbacks(self._credentials), prune=FetchPrune.PRUNE)
         except (pygit2.GitError, OSError, ValueError) as error:
+            if _is_of_the_disk(error):
+                raise _unwritable(Path(self._git.path), error) from error
             raise RemoteUnavailable(f"cannot fetch from {url}: {error}") from error
 
     def resolve(self, revision: str) -> str | None:
@@ -225,22 +233,26 @@ class Repository:
     def commit_tree(self, parent: str | None, changes: Mapping[str, bytes | None], message: str, author: Author) -> str:
         """Commits `changes` on top of `parent` (None: the first commit of a branch) and returns the new commit's id.
 
-        Returns `parent` itself when nothing differs from it: no change, no commit.
+        Returns `parent` itself when nothing differs from it: no change, no commit. Raises CloneUnwritable.
         """
         base = self.tree_of(parent) if parent is not None else None
-        tree = self.write_tree(changes, base)
-        if parent is not None and tree == base:
-            return parent
-        return self.commit(tree=tree, parents=[parent] if parent else [], message=message, author=author)
+        with _writing(Path(self._git.path)):
+            tree = self.write_tree(changes, base)
+            if parent is not None and tree == base:
+                return parent
+            return self.commit(tree=tree, parents=[parent] if parent else [], message=message, author=author)
 
     def set_reference(self, name: str, commit: str) -> None:
-        """Lets the full reference `name` of this repository point to `commit`, whatever it pointed to."""
-        self._git.references.create(name, pygit2.Oid(hex=commit), force=True)
+        """Lets the full reference `name` of this repository point to `commit`, whatever it pointed to. Raises
+        CloneUnwritable."""
+        with _writing(Path(self._git.path)):
+            self._git.references.create(name, pygit2.Oid(hex=commit), force=True)
 
     def push(self, url: str, commit: str, reference: str) -> PushResult:
         """Pushes `commit` to the full `reference` (`refs/heads/…`) at `url`, fast-forward only.
 
-        Raises RemoteUnavailable when no answer came, in which case the push may or may not have been taken.
+        Raises RemoteUnavailable when no answer came, in which case the push may or may not have been taken. Raises
+        CloneUnwritable.
         """
         self.set_reference(_PUSH_REF, commit)
         callbacks = _Callbacks(self._credentials)
@@ -283,6 +295,25 @@ class Repository:
             return self._git.create_blob(change), FileMode.BLOB
         below = base[name] if base is not None and name in base else None
         return self._merge(change, below if isinstance(below, pygit2.Tree) else None), FileMode.TREE
+
+
+@contextmanager
+def _writing(place: Path) -> Iterator[None]:
+    """The block writes to the repository at `place`, and to nothing else."""
+    try:
+        yield
+    except (pygit2.GitError, OSError) as error:
+        raise _unwritable(place, error) from error
+
+
+def _unwritable(place: Path, error: Exception) -> CloneUnwritable:
+    reason = next((words for words in _DISK if words in str(error)), str(error))
+    return CloneUnwritable(f"cannot write to {place}: {reason}")
+
+
+def _is_of_the_disk(error: Exception) -> bool:
+    """libgit2 tells the two sides of a fetch apart in its words alone, which end with the system's."""
+    return any(words in str(error) for words in _DISK)
 
 
 def message(subject: str, body: str, trailers: Mapping[str, str]) -> str:

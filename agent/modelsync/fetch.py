@@ -4,6 +4,7 @@ import asyncio
 import logging
 import shutil
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from agent.modelsync.errors import Failed
@@ -53,7 +54,7 @@ class Download:
 
 async def fetch(revision: ConfigRevision, layout: Layout, download: Download) -> None:
     """Puts the artifact of `revision` into the store, if it is what its digest says. Raises Failed."""
-    temporary = layout.new_temporary()
+    temporary = _new_temporary(revision, layout)
     try:
         found = await _download(revision, layout, download, temporary.name)
         if found != revision.digest:
@@ -77,6 +78,13 @@ async def fetch(revision: ConfigRevision, layout: Layout, download: Download) ->
         download.ended = True
         await asyncio.to_thread(shutil.rmtree, temporary, ignore_errors=True)
     _LOG.info("staged %s of %s from %s", revision.digest, revision.deployment, public(revision.uri))
+
+
+def _new_temporary(revision: ConfigRevision, layout: Layout) -> Path:
+    try:
+        return layout.new_temporary()
+    except OSError as error:
+        raise _failed(revision, disk_error(error)) from error
 
 
 async def _download(revision: ConfigRevision, layout: Layout, download: Download, name: str) -> str:

@@ -4,6 +4,7 @@ Written before each load: when the server dies over one, the next start knows ov
 """
 
 import logging
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -60,11 +61,13 @@ class _Content(msgspec.Struct):
 
 
 class Journal:
-    """The journal in `directory`. Each change is on disk when the method returns. Methods raise OSError."""
+    """The journal in `directory`. Each change is on disk when the method returns. Methods raise OSError; what could not
+    be written is written with the next change."""
 
     def __init__(self, directory: Path) -> None:
         self._path = directory / FILE_NAME
         self._content = self._read()
+        self._is_written = True
 
     def _read(self) -> _Content:
         try:
@@ -127,17 +130,18 @@ class Journal:
             self._write()
 
     def set_ready(self, ready: bool) -> None:
-        """Notes a change of readiness."""
-        if ready != self._content.was_ready:
+        """Notes a change of readiness, and all that there was no room for before."""
+        if ready != self._content.was_ready or not self._is_written:
             self._content.was_ready = ready
             self._write()
 
     def take_stopped(self) -> bool:
-        """Whether the last end was an orderly one. Answers that once."""
+        """Whether the last end was an orderly one. Answers that once, if the disk has room to note it."""
         stopped = self._content.stopped
         if stopped:
             self._content.stopped = False
-            self._write()
+            with suppress(OSError):
+                self._write()
         return stopped
 
     def stop(self) -> None:
@@ -146,4 +150,6 @@ class Journal:
         self._write()
 
     def _write(self) -> None:
+        self._is_written = False
         write_atomically(self._path, msgspec.json.encode(self._content))
+        self._is_written = True

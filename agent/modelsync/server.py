@@ -151,8 +151,8 @@ class ServerWatch:
         self.index, self.proven, self.requests, self._counters = {}, {}, {}, {}
 
     async def _sample(self) -> None:
-        if not self.live or not self.proven:
-            return
+        if not self.live or self._misses or not self.proven:
+            return  # one that does not even say that it lives is found out sooner without waiting for this, too
         try:
             counters = dict(await self._backend.statistics())
         except (Unreachable, TimedOut, Refused) as error:

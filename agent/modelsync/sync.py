@@ -27,6 +27,7 @@ from agent.modelsync.metrics import Metrics
 from agent.modelsync.report import Facts, blocking, describe
 from agent.modelsync.server import ServerWatch
 from agent.modelsync.settings import Settings
+from agent.storage.files import is_of_room
 from schemas import model_config, report
 from schemas.model_config import ConfigEntry, ConfigRevision, ModelConfig, entry_hash, wanted
 from schemas.report import ModelReport, ModelState, Reason, ReportError, SidecarReport
@@ -59,6 +60,7 @@ class Engine:
         )
         self._owner = config_file.Owner(namespace=settings.namespace, server=settings.server, slice=settings.slice)
         self._config: ModelConfig | None = None
+        self._remembered: ModelConfig | None = None
         self._config_error: ReportError | None = None
         self._hashes: dict[str, str] = {}
         self._loads: Ledger[Key] = Ledger(base=0.5, most=30.0, chance=random.random)
@@ -90,7 +92,10 @@ class Engine:
         await self.server.probe()
         await self.server.observe()
         self._generation = self.server.generation
-        self._recover(orderly=orderly)
+        try:
+            self._recover(orderly=orderly)
+        except OSError:
+            _LOG.exception("what the last end interrupted is settled later: the models volume")
         if self._journal.was_ready and self.server.proven:
             # The sidecar was started again beside a server that goes on: what was ready stays so.
             self._ready_generation = self.server.generation
@@ -99,11 +104,7 @@ class Engine:
         """Passes for ever: on an event, when a retry is due, and at the slow resync."""
         while True:
             self.wake.clear()
-            try:
-                await self.once()
-            except OSError:
-                # A full or broken disk. What serves goes on serving; the next pass begins anew.
-                _LOG.exception("a pass ended early: the models volume")
+            await self.once()
             self._changed()
             try:
                 await asyncio.wait_for(self.wake.wait(), self._pause())
@@ -118,10 +119,19 @@ class Engine:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        self._journal.stop()
+        try:
+            self._journal.stop()
+        except OSError as error:
+            _LOG.error("cannot write down that this end is an orderly one: %s", error)
 
     async def once(self) -> None:
-        """One pass."""
+        """One pass. A full or broken disk ends it early: what serves goes on serving, and the next one begins anew."""
+        try:
+            await self._pass()
+        except OSError:
+            _LOG.exception("a pass ended early: the models volume")
+
+    async def _pass(self) -> None:
         self._read_config()
         await self.server.observe()
         self._notice_restart()
@@ -165,7 +175,18 @@ class Engine:
         if config != self._config:
             _LOG.info("config %s with %d models is in force", config.checksum, len(config.models))
             self._put_in_force(config)
+        self._remember(config)
+
+    def _remember(self, config: ModelConfig) -> None:
+        """For the next start. It is tried until there is room for it."""
+        if config == self._remembered:
+            return
+        try:
             write_atomically(self._settings.models_dir / _ACCEPTED, msgspec.json.encode(config))
+        except OSError as error:
+            _LOG.error("cannot write down the entries in force: %s", error)
+        else:
+            self._remembered = config
 
     def _put_in_force(self, config: ModelConfig) -> None:
         self._config = config
@@ -176,6 +197,7 @@ class Engine:
         try:
             data = (self._settings.models_dir / _ACCEPTED).read_bytes()
             self._put_in_force(config_file.check(data, owner=self._owner))
+            self._remembered = self._config
         except FileNotFoundError:
             _LOG.info("no entries are in force yet")
         except (Failed, OSError) as error:
@@ -277,7 +299,7 @@ class Engine:
             self._loads.failed(job.key, error, now=time.monotonic(), digest=job.target.digest, attempt=job.attempt)
             raise
         except Exception as error:
-            failed = Failed(Reason.LOAD_FAILED, f"{type(error).__name__}: {error}", passing=True)
+            failed = _unexpected(error)
             self._loads.failed(job.key, failed, now=time.monotonic(), digest=job.target.digest, attempt=job.attempt)
             raise
         self._metrics.loaded(self._load_seconds[action.name])
@@ -481,3 +503,10 @@ class Engine:
                 fetch_error=self._fetches.error,
             )
         )
+
+
+def _unexpected(error: Exception) -> Failed:
+    """Mostly the disk's: a load writes down what it is about before it begins."""
+    if isinstance(error, OSError) and is_of_room(error):
+        return Failed(Reason.INSUFFICIENT_DISK, f"cannot write to the models volume: {error.strerror}", passing=True)
+    return Failed(Reason.LOAD_FAILED, f"{type(error).__name__}: {error}", passing=True)

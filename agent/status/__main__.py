@@ -137,11 +137,15 @@ async def _agent(options: argparse.Namespace) -> AsyncIterator[asyncio.Task[None
 def _announce(data: Path, runner: web.AppRunner) -> None:
     """Writes down where the web port is, as `web` in the agent's directory: for whoever has to say that main moved."""
     host, port = runner.addresses[0][:2]
-    data.mkdir(parents=True, exist_ok=True)
-    temporary = data / f".web.{os.getpid()}"
-    temporary.write_text(f"http://{host}:{port}\n")
-    temporary.replace(data / "web")
-    logging.getLogger(__name__).info("the web port is http://%s:%d", host, port)
+    log = logging.getLogger(__name__)
+    temporary = data / ".web.new"
+    try:
+        data.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(f"http://{host}:{port}\n")
+        temporary.replace(data / "web")
+    except OSError as error:  # the agent works without it: by polling
+        log.error("cannot write down where the web port is: %s", error)
+    log.info("the web port is http://%s:%d", host, port)
 
 
 def _apart(url: str) -> tuple[str, Credentials | None]:

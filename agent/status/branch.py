@@ -55,7 +55,7 @@ class Branch:
         return self._files.is_exact
 
     def refresh(self) -> Moved:
-        """Looks at the remote and reads what has moved. Raises RemoteUnavailable."""
+        """Looks at the remote and reads what has moved. Raises RemoteUnavailable and CloneUnwritable."""
         tips = self._writeback.fetch()
         if not self._seen or tips.main != self.tips.main:
             tips = self._load(tips)
@@ -107,12 +107,9 @@ class Branch:
             return tips
         branch = found.cluster.branch or self._default
         self._is_main = self._writeback.is_main(branch)
-        if self._is_main or not self._writeback.turn_to(branch):
+        if self._is_main:
             return tips
-        cluster = self._writeback.fetch().cluster
-        if cluster is None and tips.cluster is not None:  # a new name for what is there
-            cluster = self._writeback.restore(tips.cluster)
-        return Tips(main=tips.main, cluster=cluster)
+        return Tips(main=tips.main, cluster=self._writeback.turn_to(branch, tips.cluster))
 
     def _accept(self) -> None:
         self.wanted, self.invalid = None, None

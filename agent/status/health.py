@@ -14,6 +14,7 @@ class Trouble(StrEnum):
     """What can stand in the way, each until it is over."""
 
     REPOSITORY = "repository"
+    CLONE = "clone"
     MAIN = "main"
     STATUS = "status"
     RENDER = "render"

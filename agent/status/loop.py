@@ -18,13 +18,14 @@ import aiohttp
 from agent.status.agenda import Agenda, concerned
 from agent.status.attendance import GAP, Attendance
 from agent.status.branch import Branch
+from agent.status.clock import Clock
 from agent.status.cluster import Cluster, ClusterUnavailable
 from agent.status.health import Health, Trouble
 from agent.status.observe import Changes, Observer
 from agent.status.pace import Pace
 from agent.status.settings import Settings
 from agent.status.writeback import Account, Outcome, WriteBack, Written
-from render.errors import FrescoError, RemoteUnavailable
+from render.errors import CloneUnwritable, FrescoError, RemoteUnavailable
 from render.normal import Wanted
 from render.rollout import Advanced, advance, has_more_room, homes, resume
 from render.rollout.observation import key
@@ -50,10 +51,10 @@ class Agent:
         self._settings = settings
         self._cluster = cluster
         self._http = http
-        self._clock = clock
+        self._clock = Clock(clock)
         self._agenda = Agenda()
         self._pace = Pace(window=settings.window)
-        self._attendance = Attendance(clock())
+        self._attendance = Attendance(self._clock())
         self._because: set[str] = set()
         self._asked = False  # for a look at main: stays so over a fetch that had begun before
         self._event = asyncio.Event()
@@ -89,16 +90,20 @@ class Agent:
         while not await self._fetch(self._clock()):  # noqa: ASYNC110  its pauses grow
             await asyncio.sleep(max(0.0, self._fetch_at - self._clock()))
         last = await self._last_sign_of_life()
+        if last is not None and self.branch.tree is not None and _busy(self.branch.tree):
+            # The clock may have been set back meanwhile: what is in hand is not to wait for it to catch up.
+            self._clock.at_least(last)
         self._attendance.begin(last, self._clock())
         if self._attendance.gap is not None:
             log.info("nobody watched for %.1f s", self._clock() - self._attendance.gap.start)
         self._because.add("start")
 
     async def _turn(self) -> None:
-        self._notice_sleep()
         if self._asked or self._clock() >= self._fetch_at:
             await self._fetch(self._clock())
+        # What is decided at `now` is decided on what was seen until then: a sleep in a fetch counts, too.
         now = self._clock()
+        self._notice_sleep(now)
         changes = self._collect(now)
         await self._nudge(changes)
         await self._apply(now)
@@ -129,10 +134,8 @@ class Agent:
         wanted = self.branch.wanted
         try:
             moved = await self._in_worker(self.branch.refresh)
-        except RemoteUnavailable as problem:
-            self.health.trouble(Trouble.REPOSITORY, str(problem))
-            self._pace.away(now)
-            self._fetch_at = self._pace.not_before
+        except (RemoteUnavailable, CloneUnwritable) as problem:
+            self._try_later(problem, now)
             return False
         self.health.over(Trouble.REPOSITORY)
         self.health.last_success.set(now)
@@ -140,6 +143,12 @@ class Agent:
         if moved.main or moved.cluster:
             self._take_moves(wanted, main=moved.main, cluster=moved.cluster)
         return True
+
+    def _try_later(self, problem: FrescoError, now: float) -> None:
+        kind = Trouble.CLONE if isinstance(problem, CloneUnwritable) else Trouble.REPOSITORY
+        self.health.trouble(kind, str(problem))
+        self._pace.away(now)
+        self._fetch_at = self._pace.not_before
 
     def _take_moves(self, before: Wanted | None, *, main: bool, cluster: bool) -> None:
         log.info("main is at %s, the cluster's branch at %s", self.branch.tips.main, self.branch.tips.cluster)
@@ -228,10 +237,8 @@ class Agent:
         try:
             with self.health.write_seconds.time():
                 written = await self._in_worker(self.branch.write, advanced.tree, self._account(advanced, now))
-        except RemoteUnavailable as problem:
-            self.health.trouble(Trouble.REPOSITORY, str(problem))
-            self._pace.away(now)
-            self._fetch_at = self._pace.not_before
+        except (RemoteUnavailable, CloneUnwritable) as problem:
+            self._try_later(problem, now)
             return
         except FrescoError as problem:
             self.health.trouble(Trouble.RENDER, str(problem))
@@ -285,6 +292,7 @@ class Agent:
 
     def _settled(self, looked: frozenset[str] | None, advanced: Advanced) -> None:
         """The look is on record: what it saw needs no further look, and no gap is left to record."""
+        self.health.over(Trouble.CLONE)
         self._agenda.looked(looked, wake_at=advanced.wake_at, busy=_busy(advanced.tree))
         self._because.clear()
         if self._attendance.gap is not None and self._attendance.gap.end is not None:
@@ -348,14 +356,14 @@ class Agent:
     async def _attend(self) -> None:
         """Renews the lease, unless a gap is still to be recorded."""
         while True:
-            self._notice_sleep()
+            self._notice_sleep(self._clock())
             if self._attendance.gap is None:
                 await self._renew(self._clock())
             await asyncio.sleep(RENEW)
 
-    def _notice_sleep(self) -> None:
+    def _notice_sleep(self, now: float) -> None:
         """After a pause of the whole process everything is observed anew: what was known may be long past."""
-        if not self._attendance.tick(self._clock()):
+        if not self._attendance.tick(now):
             return
         log.warning("slept for more than %g s: everything is observed anew", GAP)
         self._observing.cancel()

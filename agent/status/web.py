@@ -17,7 +17,7 @@ from render.rollout.observation import Pod
 from schemas.status import DeploymentStatus
 
 _AGENT: Final = web.AppKey("agent", Agent)
-_UNREADY: Final = frozenset({Trouble.REPOSITORY, Trouble.LEADER})
+_UNREADY: Final = frozenset({Trouble.REPOSITORY, Trouble.CLONE, Trouble.LEADER})
 
 
 def application(agent: Agent) -> web.Application:

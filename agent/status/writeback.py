@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from agent.status.reports import one_line
-from render.errors import RemoteUnavailable
+from render.errors import CloneUnwritable, FrescoError, RemoteUnavailable
 from render.repository import Author, Credentials, PushOutcome, PushResult, Repository, message
 
 AUTHOR: Final = ("fresco-agent", "fresco-agent@serving.fresco.dev")
@@ -96,16 +96,25 @@ class WriteBack:
         """Whether `branch` is the humans'."""
         return f"refs/heads/{branch}" == self._main
 
-    def turn_to(self, branch: str) -> bool:
-        """From now on the cluster's branch is `branch`. Whether that is another one: then fetch."""
+    def turn_to(self, branch: str, tip: str | None) -> str | None:
+        """From now on the cluster's branch is `branch`, and goes on from `tip`, its tip so far, where there is none of
+        that name. Gives its tip. Raises RemoteUnavailable and CloneUnwritable; then it is what it was."""
         before, self._branch = self._branch, f"refs/heads/{branch}"
+        try:
+            if self._branch != before:
+                there = self.fetch().cluster
+                tip = self.restore(tip) if there is None and tip is not None else there
+            self._remember()
+        except FrescoError:
+            self._branch = before
+            raise
         self._wrote = self._wrote and before == self._branch
-        self._remember()
-        return before != self._branch
+        return tip
 
     def fetch(self) -> Tips:
         """Both branches as they are at the remote. A cluster's branch that was there and has vanished is put back:
-        without its status the cluster would begin anew, and take every route away. Raises RemoteUnavailable."""
+        without its status the cluster would begin anew, and take every route away. Raises RemoteUnavailable, and
+        CloneUnwritable."""
         if self._opened is None:
             self._opened = Repository.open_or_clone(self._directory, self._url, self._credentials)
             self._recall()
@@ -118,14 +127,21 @@ class WriteBack:
 
     def _remember(self) -> None:
         """Whole or not at all: half a name would be asked for for ever."""
+        if self._memory() == self._branch:
+            return
         fresh = self._directory / f"{_MEMORY}.new"
-        fresh.write_text(self._branch, "utf-8")
-        fresh.replace(self._directory / _MEMORY)
+        try:
+            fresh.write_text(self._branch, "utf-8")
+            fresh.replace(self._directory / _MEMORY)
+        except OSError as error:
+            raise CloneUnwritable(f"cannot write to {self._directory}: {error}") from error
 
     def _recall(self) -> None:
+        self._branch = self._memory() or self._branch
+
+    def _memory(self) -> str:
         memory = self._directory / _MEMORY
-        if memory.exists():
-            self._branch = memory.read_text("utf-8") or self._branch
+        return memory.read_text("utf-8") if memory.exists() else ""
 
     @property
     def _ours(self) -> str:
@@ -143,7 +159,8 @@ class WriteBack:
         return commit
 
     def write(self, parent: str | None, changes: Mapping[str, bytes | None], account: Account) -> Written:
-        """Commits `changes` (None deletes) on `parent` and pushes. After RemoteUnavailable fetch before anything.
+        """Commits `changes` (None deletes) on `parent` and pushes. After RemoteUnavailable or CloneUnwritable fetch
+        before anything.
 
         `parent` is the cluster's branch as the last `fetch` gave it.
         """

@@ -86,5 +86,9 @@ def _write_all(chunk: bytes, write: Callable[[bytes], int | None]) -> None:
 def disk_error(error: OSError) -> StorageError:
     """An error of the disk written to, in the vocabulary of storage."""
     message = f"cannot write the artifact: {os.strerror(error.errno or errno.EIO)}"
-    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-    return InsufficientDisk(message) if full else StorageError(message)
+    return InsufficientDisk(message) if is_of_room(error) else StorageError(message)
+
+
+def is_of_room(error: OSError) -> bool:
+    """Whether there was no room for another byte or file: on the disk, or within what is allowed of it."""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)

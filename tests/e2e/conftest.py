@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.load import SESSION
+from tests.e2e.seed import SEED
 from tests.e2e.world import World, checked, world
 
 
@@ -33,4 +34,5 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     terminalreporter.write_line(f"sent       {SESSION.sent:>8}   on {os.cpu_count()} cores")
     terminalreporter.write_line(f"failed     {SESSION.failed:>8}")
     terminalreporter.write_line(f"wrong      {SESSION.wrong:>8}   answered by a revision that was not meant to serve")
+    terminalreporter.write_line(f"seed       {SEED:>8}   of the faults: FRESCO_SEED={SEED} draws them again")
     terminalreporter.write_line(f"no gateway {SESSION.excused:>8}   failed while Envoy itself had been killed")

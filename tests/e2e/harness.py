@@ -35,6 +35,7 @@ from tests.e2e.load import Load
 from tests.e2e.processes import Seen
 from tests.support import contracts
 from tests.support.git import bare_repository, git
+from tests.support.small_disk import SmallDisk
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -54,6 +55,7 @@ class LocalFresco:
         self.storage = directory / "storage"
         self.data = directory / "data"
         self._files_url = files_url
+        self.agent_disk: SmallDisk | None = None
         self._mark = f"{_MARK}={uuid4().hex}"
         self._log = directory / "fresco-agent.log"
         self._process: subprocess.Popen[bytes] | None = None
@@ -105,6 +107,10 @@ class LocalFresco:
         name, _, value = self._mark.partition("=")
         command = [sys.executable, "-m", "agent.status", "local", "--repository", self.url]
         command += ["--cluster", repository.CLUSTER, "--data", str(self.data)]
+        if self.agent_disk is not None:
+            self.agent_data.parent.mkdir(exist_ok=True)
+            self.agent_data.symlink_to(self.agent_disk.place)
+            command = self.agent_disk.inside(command)
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 command,
@@ -114,6 +120,21 @@ class LocalFresco:
                 stderr=log,
                 start_new_session=True,
             )
+
+    @contextmanager
+    def another_agent(self) -> Iterator[None]:
+        """A second agent for the same cluster while the block runs, with a clone of its own; killed at the end."""
+        name, _, value = self._mark.partition("=")
+        command = [sys.executable, "-m", "agent.status", "run-local", "--repository", self.url]
+        command += ["--cluster", repository.CLUSTER, "--data", str(self.directory / "another")]
+        command += ["--node", str(self.data / "node")]
+        with self._log.open("ab") as log:
+            agent = subprocess.Popen(command, env={**os.environ, name: value}, stdout=log, stderr=log)
+        try:
+            yield
+        finally:
+            agent.kill()
+            agent.wait()
 
     def stop(self) -> None:
         """Ends it as Ctrl-C does. Its exit code is 0, and nothing is left of it."""
@@ -148,6 +169,11 @@ class LocalFresco:
         return [*running, *self._shared_memory()]
 
     @property
+    def agent_data(self) -> Path:
+        """The agent's directory, with its clone."""
+        return self.data / "agent"
+
+    @property
     def gateway(self) -> str:
         """`host:port` of the gateway, once it is there."""
         return str(self._addresses["gateway"])
@@ -176,9 +202,25 @@ class LocalFresco:
         found = [json.loads(path.read_text("utf-8")) for path in sorted(self.data.rglob("pods/*/pod.json"))]
         return [pod["name"] for pod in found if pod["deployment"] == deployment]
 
+    def pods_by_port(self) -> dict[int, str]:
+        """Names of all pods by the port of their server's HTTP."""
+        places = [path.parent for path in sorted(self.data.rglob("pods/*/ports.json"))]
+        names = [json.loads((place / "pod.json").read_text("utf-8"))["name"] for place in places]
+        ports = [json.loads((place / "ports.json").read_text("utf-8"))["http"] for place in places]
+        return dict(zip(ports, names, strict=True))
+
+    def admin_port(self) -> int:
+        """Of Envoy."""
+        return int(json.loads((self.data / "node" / "gateway" / "ports.json").read_text("utf-8"))["admin"])
+
     def pid_in_pod(self, pod: str, program: str) -> int | None:
         """Of `server` or `model-sync` in a pod, None while it does not run."""
         return self._recorded(f"pods/{pod}.*/{program}.json")
+
+    def pids_of_sidecar(self, pod: str) -> list[int]:
+        """Of the model-sync in a pod and of what it has started."""
+        supervisor = self.pid_in_pod(pod, "model-sync")
+        return [seen.pid for seen in processes.marked(self._mark) if supervisor in (seen.pid, seen.parent)]
 
     # ---- what anybody can see
 
@@ -234,6 +276,25 @@ class LocalFresco:
                 return msgspec.json.decode(answer.read(), type=ClusterState)
         except (OSError, KeyError):
             return None
+
+    def log(self) -> str:
+        """What the agent and the node have printed."""
+        return self._log.read_text("utf-8", errors="replace")
+
+    def live(self) -> dict[str, Any]:
+        """The agent's live page; nothing while it does not answer."""
+        try:
+            place = self.agent_disk.root if self.agent_disk is not None else self.agent_data
+            url = (place / "web").read_text("utf-8").strip()
+            with urllib.request.urlopen(f"{url}/", timeout=5.0) as answer:
+                return dict(json.loads(answer.read()))
+        except (OSError, ValueError):
+            return {}
+
+    def unready(self) -> frozenset[str]:
+        """The pods that are known not to be ready."""
+        state = self.state()
+        return frozenset(pod.name for pod in state.pods if not pod.ready) if state is not None else frozenset()
 
     def history(self) -> list[str]:
         """`git log` of the agent's branch, newest first: id and subject."""
@@ -361,9 +422,11 @@ def _file_server(directory: Path) -> Iterator[str]:
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever, name="file-server")
         thread.start()
-        yield f"http://127.0.0.1:{server.server_port}/"
-        server.shutdown()
-        thread.join()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/"
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 class _QuietHandler(http.server.SimpleHTTPRequestHandler):

@@ -70,6 +70,7 @@ class Load:
         self._answers: list[Answer] = []
         self._meant: list[_Meant] = []
         self._down: list[tuple[float, float]] = []
+        self._hung: list[tuple[float, float]] = []
         self._stop = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), name="load", daemon=True)
 
@@ -101,6 +102,14 @@ class Load:
         begin = time.monotonic()
         yield
         self._down.append((begin, time.monotonic()))
+
+    @contextlib.contextmanager
+    def server_hangs(self) -> Iterator[None]:
+        """A server that takes requests and answers none, while the block runs: those sent meanwhile may wait for longer
+        than a client does."""
+        begin = time.monotonic()
+        yield
+        self._hung.append((begin, time.monotonic()))
 
     # ---- what was seen
 
@@ -137,7 +146,9 @@ class Load:
         return next((answer for answer in list(self._answers) if answer.revision == revision), None)
 
     def _is_excused(self, answer: Answer) -> bool:
-        return any(answer.sent <= end and answer.ended >= begin for begin, end in self._down)
+        down = any(answer.sent <= end and answer.ended >= begin for begin, end in self._down)
+        hung = any(begin <= answer.sent <= end for begin, end in self._hung)
+        return down or (hung and answer.ended - answer.sent >= _PATIENCE)
 
     def _meant_for(self, answer: Answer) -> set[str]:
         ends = [*(meant.since for meant in self._meant[1:]), float("inf")]

@@ -18,6 +18,7 @@ from tests.e2e import repository
 from tests.e2e.artifacts import Artifact
 from tests.e2e.harness import LocalFresco, local_fresco
 from tests.e2e.load import Load
+from tests.support.small_disk import SmallDisk
 
 SUBJECT, NEIGHBOUR = "scorer", "neighbour"
 SUBJECT_FILE = repository.path_of("deployments", SUBJECT)
@@ -101,6 +102,14 @@ class World:
                 stack.enter_context(load.gateway_down())
             yield
 
+    @contextmanager
+    def server_hangs(self) -> Iterator[None]:
+        """While the block runs a server that has requests answers none."""
+        with ExitStack() as stack:
+            for load in self.loads.values():
+                stack.enter_context(load.server_hangs())
+            yield
+
     def answers_go_on(self) -> None:
         """Waits for further answers to both."""
         enough = {name: load.answered + 20 for name, load in self.loads.items()}
@@ -142,16 +151,19 @@ def _args_and_slices(text: str) -> tuple[list[str], set[str]]:
     return spec["backend"]["args"], {"main", "canary"} if "canary" in spec else {"main"}
 
 
-def server_text(*, canary: int = 1, **others: Any) -> str:
+def server_text(*, canary: int = 1, load_deadline: str = "8s", **others: Any) -> str:
     """An InferenceServer with two replicas, and canaries; a load that hangs is given up early."""
-    return repository.server(canary=canary, load_deadline="8s", **others)
+    return repository.server(canary=canary, load_deadline=load_deadline, **others)
 
 
 @contextmanager
-def world(directory: Path, *, canary: int = 1) -> Iterator[World]:
-    """A World. At its end everything is stopped as a person would, and nothing may be left."""
+def world(
+    directory: Path, *, canary: int = 1, load_deadline: str = "8s", agent_disk: SmallDisk | None = None
+) -> Iterator[World]:
+    """A World. At its end everything is stopped as a person would, and nothing may be left. `agent_disk`: what the
+    agent keeps its clone on, if that is to be a disk of its own."""
     with local_fresco(directory) as fresco:
-        made = World(fresco, fresco.model("r1"), server_text(canary=canary))
+        made = World(fresco, fresco.model("r1"), server_text(canary=canary, load_deadline=load_deadline))
         fresco.commit(
             {
                 "fresco.yaml": repository.fresco(storage=fresco.grants),
@@ -161,6 +173,7 @@ def world(directory: Path, *, canary: int = 1) -> Iterator[World]:
             },
             message="a server and two models",
         )
+        fresco.agent_disk = agent_disk
         fresco.start()
         for name, revision in ((SUBJECT, "r1"), (NEIGHBOUR, "n1")):
             fresco.until_stage(name, Stage.ROLLOUT_COMPLETE, revision)

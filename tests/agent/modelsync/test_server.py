@@ -4,7 +4,10 @@ import asyncio
 from collections.abc import Mapping
 from pathlib import Path
 
-from agent.modelsync.backend import Counters, IndexState, Unreachable
+import pytest
+
+from agent.modelsync import server
+from agent.modelsync.backend import Counters, IndexState, TimedOut, Unreachable
 from agent.modelsync.identity import Identity, Target
 from agent.modelsync.server import ServerWatch
 from schemas.model_config import SmokeTest
@@ -103,3 +106,36 @@ async def test_a_server_that_is_gone_proves_nothing() -> None:
     backend.up = True
     await watch.probe()
     assert (watch.live, watch.generation, news) == (True, 2, [True, False, True])
+
+
+class Hanging(Scripted):
+    """A server that answers nothing while it `hangs`. `statistics_asked`: how often it was asked for counters then."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.hangs = False
+        self.statistics_asked = 0
+
+    async def live(self) -> bool:
+        if self.hangs:
+            raise TimedOut("no answer")
+        return True
+
+    async def statistics(self) -> Mapping[str, Counters]:
+        self.statistics_asked += self.hangs
+        return {}
+
+
+async def test_a_server_that_hangs_is_asked_for_nothing_else_until_it_is_found_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(server, "PROBE_SECONDS", 0.0)
+    backend, down = Hanging(), asyncio.Event()
+    watch = ServerWatch(backend, changed=lambda: None if watch.live else down.set())
+    await watch.probe()
+    await _observed(watch, backend, OLD)
+    backend.hangs = True
+    running = asyncio.create_task(watch.run())
+    await down.wait()
+    running.cancel()
+    assert backend.statistics_asked == 0

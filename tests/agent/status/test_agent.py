@@ -11,7 +11,10 @@ import pytest
 import yaml
 
 from agent.local.git_server import GitServer
+from agent.status.branch import Moved
 from agent.status.health import Trouble
+from agent.status.writeback import Tips, WriteBack
+from render.errors import RemoteUnavailable
 from schemas.report import Reason, Requests
 from schemas.status import Finding, ServerStage, Stage
 from tests.support.bad_proxy import Mode, bad_proxy
@@ -358,6 +361,28 @@ async def test_another_name_for_the_branch_goes_on_with_what_is_there(served: Ha
         assert "manifests/fraud/routes/scorer.yaml" in served.files(commit)
 
 
+async def test_another_name_for_the_branch_waits_for_a_repository_that_is_away_just_then(
+    served: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without what is there under the old name the cluster would begin anew under the new one."""
+    before, fetch, failed = served.commits(), WriteBack.fetch, list[str]()
+
+    def once_away(writeback: WriteBack) -> Tips:
+        tips = fetch(writeback)
+        if tips.cluster is None and not failed:
+            failed.append("away")
+            raise RemoteUnavailable("away")
+        return tips
+
+    monkeypatch.setattr(WriteBack, "fetch", once_away)
+    served.commit({"fresco.yaml": branch_named("envs/local"), "scorer.yaml": deployment(2, steps=STEPS)})
+    await served.until_at(Stage.ROLLOUT_COMPLETE, 2)
+    assert failed
+    new = git("log", "--reverse", "--format=%H", "envs/local", cwd=served.served).splitlines()
+    assert new[: len(before)] == before
+    assert served.serving() == {digest(2)}
+
+
 async def test_a_branch_that_vanishes_while_nobody_watches_is_put_back_too(served: Harness) -> None:
     before = served.commits()
     await served.kill()
@@ -524,6 +549,81 @@ async def test_a_process_that_slept_counts_that_for_no_soak_either(served: Harne
     assert sum((gap.end - gap.start).total_seconds() for gap in status.progress.gaps) >= 10 * 3600.0 - 5.0
 
 
+# ---- a clock that somebody sets
+
+
+HOURS = 10 * 3600.0
+
+
+def unannounced(scene: Harness, files: dict[str, str]) -> str:
+    """A human's commit on main of which nobody tells the agent."""
+    commit = commit_files(scene.checkout, files)
+    git("push", "--quiet", scene.url, "HEAD:main", cwd=scene.checkout)
+    return commit
+
+
+def in_the_next_fetch(scene: Harness, seconds: float) -> None:
+    """The clock steps, or the process sleeps, between the beginning and the end of a look at the repository."""
+    assert scene.agent is not None
+    branch, refresh = scene.agent.branch, scene.agent.branch.refresh
+
+    def stepping() -> Moved:
+        branch.refresh = refresh  # type: ignore[method-assign]
+        moved = refresh()
+        scene.skew += seconds
+        return moved
+
+    branch.refresh = stepping  # type: ignore[method-assign]
+
+
+async def test_a_clock_that_is_set_back_stalls_no_poll(served: Harness) -> None:
+    await served.kill()
+    await served.start(poll=0.1)
+    commit = unannounced(served, {"README.md": "hello"})
+    await served.until(lambda: served.agent is not None and served.agent.branch.tips.main == commit, "main seen")
+    served.skew -= HOURS
+    unannounced(served, {"scorer.yaml": deployment(2, steps=STEPS)})
+    await served.until_at(Stage.ROLLOUT_COMPLETE, 2)
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["it runs on", "it is started again"])
+async def test_a_clock_that_is_set_back_lengthens_no_soak(served: Harness, again: bool) -> None:
+    served.commit({"scorer.yaml": deployment(2, steps=[{"weight": 10, "soak": "700ms"}])})
+    await served.until(lambda: bool((one := served.scorer()) and one.progress and one.progress.live_since), "the soak")
+    if again:
+        await served.kill()
+    served.skew -= HOURS
+    if again:
+        await served.start()
+    await served.until_at(Stage.ROLLOUT_COMPLETE, 2)
+    assert "Rollback In Progress" not in stages(served)
+
+
+@pytest.mark.parametrize("seconds", [HOURS, -HOURS])
+async def test_a_clock_that_steps_in_a_fetch_makes_nothing_late(served: Harness, seconds: float) -> None:
+    served.cluster.fates[digest(2)] = Fate(load_seconds=1.0)
+    served.commit({"scorer.yaml": deployment(2, steps=STEPS, deadlines={"resourceAcquisition": "1h"})})
+    await served.until(lambda: step(served) == "canary", "the load")
+    assert served.agent is not None
+    in_the_next_fetch(served, seconds)
+    served.agent.refresh()
+    await served.until(lambda: served.skew != 0.0, "the step")
+    await served.until_at(Stage.ROLLOUT_COMPLETE, 2)
+    assert "Rollback In Progress" not in stages(served)
+
+
+async def test_a_clock_that_was_ahead_is_right_again_after_a_start_with_nothing_in_hand(served: Harness) -> None:
+    served.skew += HOURS
+    served.commit({"scorer.yaml": deployment(2, steps=STEPS)})
+    await served.until_at(Stage.ROLLOUT_COMPLETE, 2)
+    served.skew -= HOURS
+    await served.kill()
+    await served.start()
+    served.commit({"scorer.yaml": deployment(3, steps=STEPS)})
+    await served.until_at(Stage.ROLLOUT_COMPLETE, 3)
+    assert float(git("log", "-1", "--format=%at", BRANCH, cwd=served.served)) < served.now() + 60.0
+
+
 async def test_every_commit_says_from_what_by_whom_and_why(served: Harness) -> None:
     form = "%an|%(trailers:key=Source-Commit,valueonly,separator=)|%(trailers:key=Lease-Epoch,valueonly,separator=)|"
     form += "%(trailers:key=Fresco-Version,valueonly,separator=)|%(trailers:key=Reason,valueonly,separator=)"
@@ -535,6 +635,12 @@ async def test_every_commit_says_from_what_by_whom_and_why(served: Harness) -> N
 
 
 # ---- small parts
+
+
+def step(scene: Harness) -> str | None:
+    """The step that is in hand."""
+    status = scene.scorer()
+    return status.progress.step if status is not None and status.progress is not None else None
 
 
 def weights(scene: Harness) -> list[tuple[int, int] | None]:
