@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from render.objects import template_content
+from render.objects.model_config import is_gated
 from render.rollout import judge, queue
 from render.rollout.judge import Held, Scene, Told
 from render.rollout.observation import Observation, Pod, key
@@ -84,6 +85,9 @@ def _free(row: Row, status: ServerStatus, scene: ServerScene) -> Held:
 
 
 def _drained(row: Row, status: ServerStatus, scene: ServerScene) -> Held:
+    leaving = _listed(user.metadata.name for user in scene.users if user.route is None and is_gated(user))
+    if leaving:  # the gateway may lead here still
+        return Held(ok=False, why=f"waits for the route of {leaving} to be gone")
     for user in _with_route(scene):
         around = Scene(scene.repository, status, scene.observation)
         for held in (judge.routed(user, around), judge.drained(user, around)):

@@ -47,6 +47,7 @@ from schemas.status import (
 )
 
 replace = msgspec.structs.replace
+Update = Literal["surge", "replace"]
 SERVER = "fraud/gpu-a"
 SCORER = "fraud/scorer"
 
@@ -104,9 +105,7 @@ def deployment(
     )
 
 
-def server(
-    *, main: int = 2, canary: int = 0, image: str = "triton:24.10", update: Literal["surge", "replace"] = "surge"
-) -> WantedServer:
+def server(*, main: int = 2, canary: int = 0, image: str = "triton:24.10", update: Update = "surge") -> WantedServer:
     """An accepted InferenceServer."""
     template = ServerTemplate(
         template_version=1,

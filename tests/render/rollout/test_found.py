@@ -46,6 +46,23 @@ def test_a_pod_that_starts_while_the_route_is_taken_away_is_not_ready_without_th
     assert told.gate
 
 
+def test_canary_pods_are_not_replaced_while_a_route_that_is_taken_away_may_still_lead_there() -> None:
+    """Nothing was waited for but the routes that stay, and the gateway had not taken the end of this one over yet."""
+    simulator = served(canary=1)
+    simulator.routes_held = True
+    simulator.want(SCORER, None)
+    simulator.want_server(SERVER, server(main=2, canary=1, image="triton:24.11"))
+    simulator.run()
+    assert set(simulator.reached[SCORER].slices) == {"main", "canary"}
+    assert {state.template for state in simulator.tree.servers[SERVER].slices.values()} == {Role.CURRENT}
+    simulator.routes_held = False
+    simulator.take_routes()
+    simulator.run()
+    current = simulator.tree.servers[SERVER].current
+    assert current is not None
+    assert current.image == "triton:24.11"
+
+
 STEPS = ((10, 60.0), (50, 3600.0))
 
 

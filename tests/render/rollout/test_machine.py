@@ -18,7 +18,7 @@ from schemas.resources import Strategy
 from schemas.status import Finding, RolloutPolicy, ServerStage, Stage, Tree, Work
 from tests.render.rollout import invariants
 from tests.render.rollout.invariants import Commit
-from tests.support.simulator import SimulatedPod, deployment, model, policy, server, simulate
+from tests.support.simulator import SimulatedPod, Update, deployment, model, policy, server, simulate
 
 SERVERS = ("gpu-a", "gpu-b")
 PLACES = {"scorer": "gpu-a", "ranker": "gpu-a", "tagger": "gpu-b"}
@@ -41,8 +41,10 @@ names = st.sampled_from(sorted(PLACES))
 servers = st.sampled_from(SERVERS)
 numbers = st.integers(1, 3)
 replicas = st.integers(1, 3)
-canaries = st.integers(0, 2)
+canaries = st.sampled_from([1, 0, 2])
+looks = st.integers(0, 8)  # before the next thing happens
 images = st.sampled_from(IMAGES)
+updates: st.SearchStrategy[Update] = st.sampled_from(["surge", "replace"])
 policies = st.sampled_from(POLICIES)
 moves = st.sampled_from([None, None, None, None, ("gpu-a", ""), ("gpu-b", ""), ("gpu-a", "-too"), ("gpu-b", "-too")])
 
@@ -64,9 +66,12 @@ class Humans(RuleBasedStateMachine):
         self.before, self.files = self.simulator.tree, dict[str, bytes]()
         self.urgent: set[str] = set()
 
-    @initialize(main=replicas, canary=canaries, other=replicas, served=st.booleans())
+    @initialize(main=replicas, canary=canaries, other=canaries, served=st.booleans())
     def start(self, main: int, canary: int, other: int, served: bool) -> None:
-        self.servers = {"gpu-a": server(main=main, canary=canary, image=IMAGES[0]), "gpu-b": server(main=other)}
+        self.servers = {
+            "gpu-a": server(main=main, canary=canary, image=IMAGES[0]),
+            "gpu-b": server(main=2, canary=other, image=IMAGES[0]),
+        }
         if served:
             first = {name: model(OFFSETS[name] + 1, name=name, on=on) for name, on in PLACES.items()}
             self.written = {name: deployment(revision, policy(), name=name) for name, revision in first.items()}
@@ -75,8 +80,10 @@ class Humans(RuleBasedStateMachine):
 
     # ---- humans
 
-    @rule(name=names, number=numbers, how=policies, attempt=st.integers(0, 1), to=moves)
-    def commit(self, name: str, number: int, how: RolloutPolicy, attempt: int, to: tuple[str, str] | None) -> None:
+    @rule(name=names, number=numbers, how=policies, attempt=st.integers(0, 1), to=moves, then=looks)
+    def commit(
+        self, name: str, number: int, how: RolloutPolicy, attempt: int, to: tuple[str, str] | None, then: int
+    ) -> None:
         """A revision where it was, or elsewhere: on a server, and under its name with an ending."""
         if to is not None:
             self.places[name] = (to[0], name + to[1])
@@ -84,6 +91,7 @@ class Humans(RuleBasedStateMachine):
         revision = model(OFFSETS[name] + number, name=served, on=on, attempt=attempt)
         self.written[name] = deployment(revision, how, name=name)
         self.publish()
+        self.go_on(then, 0.6)
 
     @precondition(lambda self: self.written)
     @rule(name=names, how=policies)
@@ -102,10 +110,11 @@ class Humans(RuleBasedStateMachine):
         self.broken ^= {name}
         self.publish()
 
-    @rule(name=servers, main=replicas, canary=canaries, image=images, update=st.sampled_from(["surge", "replace"]))
-    def commit_server(self, name: str, main: int, canary: int, image: str, update: str) -> None:
-        self.servers[name] = server(main=main, canary=canary, image=image, update=update)  # type: ignore[arg-type]
+    @rule(name=servers, main=replicas, canary=canaries, image=images, update=updates, then=looks)
+    def commit_server(self, name: str, main: int, canary: int, image: str, update: Update, then: int) -> None:
+        self.servers[name] = server(main=main, canary=canary, image=image, update=update)
         self.publish()
+        self.go_on(then, 0.6)
 
     @rule(name=servers)
     def delete_server(self, name: str) -> None:
