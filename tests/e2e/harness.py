@@ -231,9 +231,9 @@ class LocalFresco:
         )
         return done.stdout if done.returncode == 0 else None
 
-    def status(self, name: str) -> DeploymentStatus | None:
+    def status(self, name: str, commit: str = repository.BRANCH) -> DeploymentStatus | None:
         """A Deployment's status file."""
-        return self._read(f"status/{repository.NAMESPACE}/deployments/{name}.yaml", DeploymentStatus)
+        return self._read(f"status/{repository.NAMESPACE}/deployments/{name}.yaml", DeploymentStatus, commit)
 
     def server_status(self, name: str = repository.SERVER) -> ServerStatus | None:
         """An InferenceServer's status file."""
@@ -295,6 +295,17 @@ class LocalFresco:
         """The pods that are known not to be ready."""
         state = self.state()
         return frozenset(pod.name for pod in state.pods if not pod.ready) if state is not None else frozenset()
+
+    def served_names(self, server: str) -> set[str]:
+        """What the sidecars of a server's ready pods report that it serves."""
+        state = self.state()
+        names: set[str] = set()
+        for pod in state.pods if state is not None else ():
+            if pod.server == server and pod.ready:
+                with urllib.request.urlopen(f"http://{pod.report}/v1/status", timeout=5.0) as answer:
+                    models = json.loads(answer.read()).get("models", {})
+                names |= {name for name, one in models.items() if one.get("serving") is not None}
+        return names
 
     def history(self) -> list[str]:
         """`git log` of the agent's branch, newest first: id and subject."""
@@ -377,8 +388,8 @@ class LocalFresco:
         found = next(iter(self.data.rglob("node.json")), None)
         return json.loads(found.read_text("utf-8")) if found is not None else {}
 
-    def _read(self, path: str, kind: type[T]) -> T | None:
-        text = self.show(path)
+    def _read(self, path: str, kind: type[T], commit: str = repository.BRANCH) -> T | None:
+        text = self.show(path, commit)
         return msgspec.convert(yaml.safe_load(text), kind) if text is not None else None
 
     def _child(self, *, is_node: bool) -> int | None:

@@ -59,7 +59,14 @@ def server(
 
 
 def deployment(
-    name: str, artifact: Artifact, *, on: str = SERVER, smoke_test: str | None = None, **rollout: Any
+    name: str,
+    artifact: Artifact,
+    *,
+    on: str = SERVER,
+    served: str | None = None,
+    path: str | None = None,
+    smoke_test: str | None = None,
+    **rollout: Any,
 ) -> str:
     """A Deployment of `artifact`. `rollout`: fields of `spec.rollout`, progressive steps unless others are given."""
     if rollout.get("strategy") != "emergency":
@@ -67,7 +74,10 @@ def deployment(
     model: dict[str, Any] = {"revision": artifact.revision, "uri": artifact.uri, "digest": artifact.digest}
     if smoke_test is not None:
         model["smokeTest"] = {"request": smoke_test}
-    return _yaml(_resource("Deployment", name, {"server": on, "model": model, "rollout": rollout}))
+    if served is not None:
+        model["name"] = served
+    traffic = {"path": path} if path is not None else {}
+    return _yaml(_resource("Deployment", name, {"server": on, "model": model, "rollout": rollout, "traffic": traffic}))
 
 
 def path_of(kind: str, name: str) -> str:

@@ -140,7 +140,10 @@ class World:
             return False
         if server.progress is not None or server.failed is not None or not self._is_as_written(server):
             return False
-        if status.current is None or status.current.digest != self.good.digest:
+        current = status.current
+        if current is None or (current.server, current.name) != (repository.SERVER, SUBJECT):
+            return False
+        if current.digest != self.good.digest:
             return False
         findings = [one for place in (status, server, settings) for one in place.findings if one.severity == "error"]
         return not findings and fresco.is_settled()

@@ -163,7 +163,8 @@ class Simulator:
     """`wanted` is what humans want now; `step` lets the agent look once and the cluster do what came of it.
 
     `faults`: why a digest cannot be served, on any pod. `broken`: images whose server never gets live. `breaks`: by
-    image, digests that cannot be loaded on its pods. `routes_held`: the gateway takes over nothing for now.
+    image, digests that cannot be loaded on its pods. `routes_held`: the gateway takes over nothing for now;
+    `routes_lag`: it takes over a round later than pods do.
     `reached`: by Deployment, where its live route leads; `reached_before`: before the last commit.
     """
 
@@ -180,6 +181,7 @@ class Simulator:
     complete: bool = True
     made: Counter[str] = field(default_factory=Counter)
     routes_held: bool = False
+    routes_lag: bool = False
     reached: dict[str, Reach] = field(default_factory=dict)
     reached_before: dict[str, Reach] = field(default_factory=dict)
 
@@ -246,7 +248,7 @@ class Simulator:
                     for _ in range(state.replicas.min):
                         self._make(name, slice_name)
         self.pods = {name: pods for name, pods in self.pods.items() if name in self.tree.servers}
-        if not self.routes_held:
+        if not self.routes_held and not self.routes_lag:
             self.take_routes()
 
     def take_routes(self) -> None:
@@ -266,6 +268,8 @@ class Simulator:
         is made or removed at most."""
         self.observe()
         tree = self.applied or self.tree
+        if self.routes_lag and not self.routes_held and self.applied is not None:
+            self.take_routes()
         for pod in [pod for pods in self.pods.values() for pod in pods if pod.crashed]:
             pod.live, pod.crashed = pod.image not in self.broken, False
         rolled = [self._roll_slice(name, one) for name, server in tree.servers.items() for one in server.slices]

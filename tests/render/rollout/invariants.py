@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from render import places, plan
 from render.normal import Kept
-from render.rollout import judge, queue
+from render.rollout import queue
 from render.rollout.plan import loads_candidate
 from schemas.resources import Strategy
 from schemas.status import DeploymentStatus, Role, ServerStatus, SliceName, Stage, Tree, Work
@@ -187,7 +187,7 @@ def new_templates_are_proven_on_canary(commit: Commit) -> None:
         if "canary" in after.progress.slices:
             canary = [pod for pod in commit.simulator.pods[name] if pod.slice == "canary"]
             assert after.candidate is not None
-            assert sum(pod.image == after.candidate.image for pod in canary) >= judge.quorum(after, "canary")
+            assert all(pod.image == after.candidate.image for pod in canary)
             assert _has_candidate(before, "canary")
 
 
@@ -207,7 +207,7 @@ def pods_are_replaced_between_rollouts(commit: Commit) -> None:
     """(10) A server's pods begin to be replaced when no rollout on it is in hand, but for emergencies."""
     for name, after in commit.after.servers.items():
         before = commit.before.servers.get(name)
-        if before is None or before.progress is None or before.progress.step != "turn" or after.progress is None:
+        if before is None or after.progress is None or (before.progress is not None and before.progress.step != "turn"):
             continue
         if after.progress.work is Work.ROLLOUT and after.progress.step != "turn":
             users = {one: on for one, on in commit.before.deployments.items() if name in places.homes(on)}

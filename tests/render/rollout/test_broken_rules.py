@@ -24,7 +24,7 @@ from tests.render.rollout.test_machine import Humans
 
 Break = Callable[[pytest.MonkeyPatch], None]
 SEEDS = (1, 2, 3)
-EXAMPLES = 100  # for each of them, at most
+EXAMPLES, STEPS = 60, 80  # for each of them, at most
 
 
 def _yes(*_: object) -> Held:
@@ -74,7 +74,7 @@ BROKEN: dict[str, Break] = {
     "a move back unloads before it turns the route": _around(plan, "_stay", lambda rows, *_: rows[1:]),
     "nobody has the turn": _instead(queue, "turn", lambda deployments: None),
     "deadlines never pass": _instead(stage, "elapsed", lambda *_: 0.0),
-    "the model goes before its route": _around(plan, "_take_down", lambda rows, *_: rows[1:]),
+    "the model goes before its route": _around(plan, "_take_down", lambda rows, *_: (rows[1], rows[1])),
     "what is broken is deleted": _keeps_nothing,
     "later slices are told nothing": _instead(stage, "_with_later", lambda told, pinned, scene: told),
     "a rollback forgets what is current": _around(
@@ -102,7 +102,7 @@ def test_a_broken_rule_is_caught(name: str, monkeypatch: pytest.MonkeyPatch) -> 
     BROKEN[name](monkeypatch)
     how = settings(
         max_examples=EXAMPLES,
-        stateful_step_count=40,
+        stateful_step_count=STEPS,
         deadline=None,
         database=None,
         phases=(Phase.generate,),

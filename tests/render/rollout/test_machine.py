@@ -66,8 +66,9 @@ class Humans(RuleBasedStateMachine):
         self.before, self.files = self.simulator.tree, dict[str, bytes]()
         self.urgent: set[str] = set()
 
-    @initialize(main=replicas, canary=canaries, other=canaries, served=st.booleans())
-    def start(self, main: int, canary: int, other: int, served: bool) -> None:
+    @initialize(main=replicas, canary=canaries, other=canaries, served=st.booleans(), lag=st.booleans())
+    def start(self, main: int, canary: int, other: int, served: bool, lag: bool) -> None:
+        self.simulator.routes_lag = lag
         self.servers = {
             "gpu-a": server(main=main, canary=canary, image=IMAGES[0]),
             "gpu-b": server(main=2, canary=other, image=IMAGES[0]),
@@ -100,6 +101,16 @@ class Humans(RuleBasedStateMachine):
             self.written[name] = replace(self.written[name], rollout=how)
             self.publish()
 
+    @rule(name=names, then=looks)
+    def revert(self, name: str, then: int) -> None:
+        """To what is current, where that is."""
+        status = self.simulator.tree.deployments.get(f"fraud/{name}")
+        if status is not None and status.current is not None:
+            self.places[name] = (status.current.server, status.current.name)
+            self.written[name] = deployment(status.current, policy(), name=name)
+            self.publish()
+            self.go_on(then, 0.6)
+
     @rule(name=names)
     def delete(self, name: str) -> None:
         self.written.pop(name, None)
@@ -131,8 +142,9 @@ class Humans(RuleBasedStateMachine):
         if digest != current:  # what serves keeps serving
             self.simulator.faults[digest] = reason
 
-    @rule(image=st.sampled_from(IMAGES[1:]), name=st.none() | names, number=numbers)
-    def break_image(self, image: str, name: str | None, number: int) -> None:
+    @rule(image=st.sampled_from(IMAGES[1:]), name=st.none() | names, number=numbers, on=servers)
+    def break_image(self, image: str, name: str | None, number: int, on: str) -> None:
+        """An image that no server starts with, or not with one model; and somebody who asks for it."""
         current = {one.current.image for one in self.simulator.tree.servers.values() if one.current is not None}
         if image in current:
             return
@@ -140,16 +152,18 @@ class Humans(RuleBasedStateMachine):
             self.simulator.broken.add(image)
         else:
             self.simulator.breaks.setdefault(image, set()).add(model(OFFSETS[name] + number).digest)
+        if on in self.servers:
+            self.commit_server(on, 2, 1, image, "surge", 4)
 
     @precondition(lambda self: self.pods())
     @rule(pick=st.integers(0, 99), how=st.sampled_from(["silent", "behind"]), on=st.booleans())
     def misbehave(self, pick: int, how: str, on: bool) -> None:
         setattr(self.pods()[pick % len(self.pods())], how, on)
 
-    @rule(name=servers, on=st.booleans())
-    def ask(self, name: str, on: bool) -> None:
-        """Requests that take their time, on all pods of a server; or no more of them."""
-        for pod in self.simulator.pods.get(f"fraud/{name}", []):
+    @rule(on=st.booleans())
+    def ask(self, on: bool) -> None:
+        """Requests that take their time, on all pods; or no more of them."""
+        for pod in self.pods():
             pod.busy = on
 
     @precondition(lambda self: self.pods())
@@ -290,5 +304,5 @@ class Humans(RuleBasedStateMachine):
 
 TestHumans = Humans.TestCase
 TestHumans.settings = settings(
-    max_examples=100, stateful_step_count=40, deadline=None, phases=(Phase.explicit, Phase.generate, Phase.shrink)
+    max_examples=60, stateful_step_count=60, deadline=None, phases=(Phase.explicit, Phase.generate, Phase.shrink)
 )
