@@ -1,10 +1,11 @@
 """Whether models fit a server's memory, and its model config. Pure.
 
-A change loads the new copy beside the old one, so the largest model counts twice. Models that do not say what they
-need count for nothing, and a server that does not say what it has takes everything.
+A change loads the new copy beside the old one, so the largest model counts twice, and so does each emergency. Models
+that do not say what they need count for nothing, and a server that does not say what it has takes everything.
 """
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import msgspec
 
@@ -24,18 +25,36 @@ def available(resources: Resources) -> float | None:
     return amount(resources.gpu.memory) * resources.gpu.count if resources.gpu.memory is not None else None
 
 
-def misfits(models: Mapping[str, int | None], room: float) -> dict[str, int]:
-    """The keys of `models`, bytes of one copy each, that do not fit after those before them while any one of them
-    changes, with the bytes that would be needed."""
-    taken = largest = 0
+class Size(NamedTuple):
+    """What a Deployment needs of a server, in bytes. `memory`: of one copy of its model, of one for each name where it
+    is being renamed, None where it does not say; `there`: the same without what it only asks for. `apart`: of a second
+    copy for which it does not wait its turn; `in_turn`: of one that is its turn now. `config`: of its part of the
+    model config."""
+
+    memory: int | None
+    config: int
+    there: int = 0
+    apart: int = 0
+    in_turn: int = 0
+
+
+def misfits(models: Mapping[str, Size], room: float) -> dict[str, int]:
+    """The keys of `models` that do not fit after those before them, with the bytes that would be needed.
+
+    Candidates wait their turn, so one second copy is enough, of the largest; emergencies do not, so each needs its own.
+    What does not fit stays as it is.
+    """
+    taken = largest = apart = in_turn = 0
     without: dict[str, int] = {}
-    for key, memory in models.items():
-        own = memory or 0
-        need = taken + own + max(largest, own)
-        if memory is not None and need > room:
-            without[key] = need
+    for key, size in models.items():
+        own = size.memory or 0
+        twice = max(largest, own, apart + size.apart + max(in_turn, size.in_turn))
+        if size.memory is not None and taken + own + twice > room:
+            without[key] = taken + own + twice
+            own = size.there
         else:
-            taken, largest = taken + own, max(largest, own)
+            apart += size.apart
+        taken, largest, in_turn = taken + own, max(largest, own), max(in_turn, size.in_turn)
     return without
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from render.capacity import available, misfits
+from render.capacity import Size, available, misfits
 from render.objects.suffixes import SUFFIXES
 from schemas.resources import Resources
 from schemas.status import DeploymentStatus, ModelRevision, TrafficPolicy
@@ -71,7 +71,7 @@ def matches(model: ModelRevision, traffic: TrafficPolicy) -> Iterator[Match]:
             yield Match(hostname, model.path + suffix, headers)
 
 
-def without_room(models: Mapping[str, int | None], resources: Resources) -> dict[str, tuple[int, int]]:
+def without_room(models: Mapping[str, Size], resources: Resources) -> dict[str, tuple[int, int]]:
     """Of the Deployments of a server, in the order of their right to it, those that its memory has no room for: the
     bytes needed and there."""
     room = available(resources)

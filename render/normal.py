@@ -6,21 +6,22 @@ A resource that cannot be accepted, or whose absence cannot be trusted, keeps wh
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 import msgspec
 
 from render import absences, claims, resolve, settings, validate
-from render.capacity import config_bytes
+from render.capacity import Size, config_bytes
 from render.document import REPOSITORY_FILE, Document, Loaded, Path, prefix
 from render.errors import InvalidRepository
 from render.memory import Memory
+from render.places import place
 from render.resource import DEPLOYMENT, REPOSITORY, SERVER, Resource, identify
 from render.rules import Rule
 from render.settings import Settings
 from render.validate import Host, Scope
 from schemas import limits
-from schemas.resources import Deployment, InferenceServer, Resources, RolloutDefaults
+from schemas.resources import Deployment, InferenceServer, Resources, RolloutDefaults, Strategy
 from schemas.status import (
     DeploymentStatus,
     Finding,
@@ -38,18 +39,6 @@ from schemas.status import (
 
 S = TypeVar("S", ServerStatus, DeploymentStatus)
 Stakes = tuple[tuple[claims.Claim, ...], tuple[claims.Claim, ...]]
-
-
-class Size(NamedTuple):
-    """Bytes of memory that one copy of a model needs, None where it does not say, and of its part of the config."""
-
-    memory: int | None
-    config: int
-
-    def or_larger(self, other: "Size") -> "Size":
-        """The larger of both in each."""
-        known = [one for one in (self.memory, other.memory) if one is not None]
-        return Size(max(known, default=None), max(self.config, other.config))
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +128,9 @@ def _deployment_ground(status: DeploymentStatus) -> object:
         for one in (status.current, status.candidate)
         if one is not None
     }
-    return absences.is_leaving(status), status.current is not None, places, status.traffic
+    strategy = status.rollout.strategy if status.rollout is not None else None
+    begun = status.current is not None, status.progress is not None, strategy, status.failed
+    return absences.is_leaving(status), begun, places, status.traffic
 
 
 def _frozen(previous: Tree, findings: tuple[Finding, ...]) -> Wanted:
@@ -411,11 +402,52 @@ def _belongs(claim: claims.Claim, owner: str) -> tuple[Rule, Path, str]:
 
 def _sizes(key: str, wanted: WantedDeployment | Kept | None, before: DeploymentStatus | None) -> dict[str, Size]:
     """What a Deployment may need of each server, the larger of what it asks for and what it has."""
-    sizes: dict[str, Size] = {}
+    by_server: dict[str, list[ModelRevision]] = {}
     for revision in _revisions(wanted, before):
-        server, size = f"{key.split('/')[0]}/{revision.server}", Size(revision.memory, config_bytes(revision))
-        sizes[server] = size.or_larger(sizes[server]) if server in sizes else size
+        by_server.setdefault(f"{key.split('/')[0]}/{revision.server}", []).append(revision)
+    there = [one for one in (before.current, before.candidate) if one is not None] if before is not None else []
+    second = _second_copy(wanted, before)
+    is_urgent, is_begun = _strategy(wanted, before) is Strategy.EMERGENCY, before is not None and bool(before.progress)
+    sizes: dict[str, Size] = {}
+    for server, revisions in by_server.items():
+        again = second.memory or 0 if second is not None and second in revisions else 0
+        sizes[server] = Size(
+            memory=_copies(revisions),
+            config=max(map(config_bytes, revisions)),
+            there=_copies(one for one in there if one.server == revisions[0].server) or 0,
+            apart=again if is_urgent else 0,
+            in_turn=again if is_begun and not is_urgent else 0,
+        )
     return sizes
+
+
+def _copies(revisions: Iterable[ModelRevision]) -> int | None:
+    """Bytes of `revisions` on one server: of the same name the largest, which takes the others' place."""
+    largest: dict[str, int] = {}
+    for one in revisions:
+        if one.memory is not None:
+            largest[one.name] = max(one.memory, largest.get(one.name, 0))
+    return sum(largest.values()) if largest else None
+
+
+def _second_copy(wanted: WantedDeployment | Kept | None, before: DeploymentStatus | None) -> ModelRevision | None:
+    """The revision that is to be loaded beside the current one, under its name."""
+    current = before.current if before is not None else None
+    if before is None or current is None:
+        return None
+    asked = [wanted.model] if isinstance(wanted, WantedDeployment) and not _has_failed(wanted.model, before) else []
+    asked += [before.candidate] if before.candidate is not None else []
+    return next((one for one in asked if place(one) == place(current) and one.model_hash != current.model_hash), None)
+
+
+def _has_failed(model: ModelRevision, before: DeploymentStatus) -> bool:
+    failed = before.failed
+    return failed is not None and failed.model_hash == model.model_hash and model.attempt <= failed.attempt
+
+
+def _strategy(wanted: WantedDeployment | Kept | None, before: DeploymentStatus | None) -> Strategy | None:
+    policy = wanted.rollout if isinstance(wanted, WantedDeployment) else before.rollout if before is not None else None
+    return policy.strategy if policy is not None else None
 
 
 def _revisions(wanted: WantedDeployment | Kept | None, before: DeploymentStatus | None) -> list[ModelRevision]:
@@ -430,10 +462,12 @@ def _crowded(
     server: str, models: tuple[tuple[str, Size], ...], resources: Resources | None
 ) -> list[tuple[str, Rule, Path, str]]:
     """Of the Deployments of a server, in the order of their right to it, those that it has no room for, and why."""
-    lacking = claims.without_room({key: one.memory for key, one in models}, resources) if resources else {}
+    sizes = dict(models)
+    lacking = claims.without_room(sizes, resources) if resources else {}
     crowded: list[tuple[str, Rule, Path, str]] = []
     for key, (need, room) in lacking.items():
-        message = f"with it the models of {server}, the largest twice, need {_gib(need)}, a pod has {_gib(room)}"
+        twice = "each emergency twice" if sizes[key].apart else "the largest twice"
+        message = f"with it the models of {server}, {twice}, need {_gib(need)}, a pod has {_gib(room)}"
         crowded.append((key, Rule.MEMORY_TOO_SMALL, ("spec", "model", "memory"), message))
     total = 0
     for key, one in models:

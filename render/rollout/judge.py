@@ -15,7 +15,7 @@ from render.objects.model_config import entry, model_name
 from render.rollout.observation import Observation, Pod, key
 from render.rollout.plan import Row, Until
 from schemas.model_config import ConfigEntry, entry_hash, wanted
-from schemas.report import ModelReport, ModelState
+from schemas.report import ModelReport, ModelState, ReportError
 from schemas.status import (
     Cause,
     Counters,
@@ -193,7 +193,11 @@ def _every(
         open_ = [pod.name for pod in pods if pod.live is not False and pod.name not in good and pod.name not in failed]
         least = quorum(scene.server, name) - len(failed)
         if open_ or len(good) < max(1, least):
-            missing = ", ".join(sorted(open_)[:5]) or f"{len(good)} of {least} pods"
+            held = [pod for pod in pods if pod.name in open_]
+            said = [
+                f"{pod.name}: {one.reason.value}: {one.message}" for pod in held if (one := _said(pod, status, about))
+            ]
+            missing = ", ".join(said[:1] or sorted(open_)[:5]) or f"{len(good)} of {least} pods"
             return Held(ok=False, why=f"waits for {what}: {name}: {missing}")
         proven += good
     return Held(ok=True, pods=tuple(proven))
@@ -263,8 +267,8 @@ def _failed_pods(row: Row, status: DeploymentStatus, scene: Scene) -> Cause | No
         first = status.slices[name].first_pods if row.first == name else ()
         allowed = 0 if any(pod in errors for pod in first) else len(pods) * policy.max_failed_replicas // 100
         if len(errors) > allowed:
-            pod, error = min(errors.items())
-            return Cause(kind="failed", reason=error.reason, message=f"{pod}: {error.message}")
+            pod, error = min(errors.items(), key=lambda one: one[0])
+            return Cause(kind="failed", reason=error.reason.value, message=f"{pod}: {error.message}")
     return None
 
 
@@ -341,20 +345,20 @@ def serves(pod: Pod, about: Told) -> bool:
     return seen.state is ModelState.SERVING and seen.serving == target.digest
 
 
-@dataclass(frozen=True, slots=True)
-class _Error:
-    reason: str
-    message: str
-
-
-def _error(pod: Pod, status: DeploymentStatus, about: Told) -> _Error | None:
+def _error(pod: Pod, status: DeploymentStatus, about: Told) -> ReportError | None:
     """A certain failure of the candidate on this pod."""
+    error = _said(pod, status, about)
+    return error if error is not None and error.permanent else None
+
+
+def _said(pod: Pod, status: DeploymentStatus, about: Told) -> ReportError | None:
+    """What this pod has against the candidate, though it may pass."""
     candidate = status.candidate
     seen = report(pod, about) if candidate else None
     error = seen.error if seen else None
-    if candidate is None or error is None or not error.permanent or error.digest != candidate.digest:
+    if candidate is None or error is None or error.digest != candidate.digest or error.attempt != candidate.attempt:
         return None
-    return _Error(error.reason.value, error.message) if error.attempt == candidate.attempt else None
+    return error
 
 
 def _has(pod: Pod, name: str) -> bool:

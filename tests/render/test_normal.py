@@ -1,5 +1,7 @@
 """What is accepted, what is kept and what is let go, beside a previous status."""
 
+from datetime import UTC, datetime
+
 import msgspec
 import pytest
 
@@ -12,7 +14,7 @@ from render.objects import model_config
 from render.resolve import model_hash
 from render.settled import settled
 from schemas.resources import ModelType
-from schemas.status import RepositoryStatus, Role, ServerStage, SliceState, Stage, Tree
+from schemas.status import Progress, RepositoryStatus, Role, ServerStage, SliceState, Stage, Tree, Work
 from tests.support.simulator import model
 
 HEAD = "apiVersion: serving.fresco.dev/v1alpha1\n"
@@ -244,6 +246,46 @@ def test_memory_of_what_serves_counts_while_its_file_is_broken() -> None:
     found = wanted(before(**now), **{**now, "a_yaml": broken, "b_yaml": deployment("b", model=model)})
     assert rules(found.deployments["fraud/b"]) == ["FR046"]
     assert isinstance(found.deployments["fraud/a"], Kept)
+
+
+@pytest.mark.parametrize(("room", "refused"), [("4Gi", []), ("3500Mi", ["fraud/b"])])
+def test_emergencies_at_once_need_a_second_copy_each(room: str, refused: list[str]) -> None:
+    server = SERVER.replace("replicas: 4", f"replicas: 4, resources: {{memory: {room}}}")
+    gib, urgent = "    memory: 1Gi\n", "  rollout: {strategy: emergency, reason: fire}\n"
+    now: Sources = {f"{name}_yaml": deployment(name, model=gib) for name in "ab"}
+    newer: Sources = {f"{name}_yaml": deployment(name, model=gib, digest="7c" * 32, spec=urgent) for name in "ab"}
+    found = wanted(before(**now, server_yaml=server), **newer, server_yaml=server)
+    assert [name for name, one in found.deployments.items() if isinstance(one, Kept)] == refused
+    assert all("each emergency twice" in found.deployments[name].findings[0].message for name in refused)
+
+
+def test_an_emergency_counts_beside_the_rollout_that_is_in_hand() -> None:
+    server = SERVER.replace("replicas: 4", "replicas: 4, resources: {memory: 3500Mi}")
+    gib, urgent = "    memory: 1Gi\n", "  rollout: {strategy: emergency, reason: fire}\n"
+    files: Sources = {f"{name}_yaml": deployment(name, model=gib) for name in "ab"}
+    previous = before(**files, server_yaml=server)
+    one = previous.deployments["fraud/a"]
+    assert one.current is not None
+    candidate = msgspec.structs.replace(one.current, digest=f"sha256:{'5e' * 32}", model_hash=f"sha256:{'5e' * 32}")
+    begun = msgspec.structs.replace(one, candidate=candidate, progress=progress())
+    later = msgspec.structs.replace(previous, deployments={**previous.deployments, "fraud/a": begun})
+    files["b_yaml"] = deployment("b", model=gib, digest="7c" * 32, spec=urgent)
+    assert isinstance(wanted(previous, **files, server_yaml=server).deployments["fraud/b"], WantedDeployment)
+    assert not is_ground_the_same(previous, later)
+    assert rules(wanted(later, **files, server_yaml=server).deployments["fraud/b"]) == ["FR046"]
+
+
+def test_a_renamed_model_is_there_under_both_names_for_a_while() -> None:
+    server = SERVER.replace("replicas: 4", "replicas: 4, resources: {memory: 3500Mi}")
+    now: Sources = {"server_yaml": server, "a_yaml": deployment("a", model="    memory: 2Gi\n"), "b_yaml": None}
+    renamed = deployment("a", model="    memory: 2Gi\n    name: other\n")
+    assert rules(wanted(before(**now), **{**now, "a_yaml": renamed}).deployments["fraud/a"]) == ["FR046"]
+
+
+def progress() -> Progress:
+    """A rollout in hand."""
+    then = datetime(2026, 1, 1, tzinfo=UTC)
+    return Progress(work=Work.ROLLOUT, step="stage", started_at=then, since=then, slices={"main": 4})
 
 
 def test_a_model_config_that_would_be_too_large_is_said_of_the_one_that_is_too_much() -> None:

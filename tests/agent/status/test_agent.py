@@ -15,7 +15,7 @@ from agent.status.branch import Moved
 from agent.status.health import Trouble
 from agent.status.writeback import Tips, WriteBack
 from render.errors import RemoteUnavailable
-from schemas.report import Reason, Requests
+from schemas.report import ModelState, Reason, ReportError, Requests
 from schemas.status import Finding, ServerStage, Stage
 from tests.support.bad_proxy import Mode, bad_proxy
 from tests.support.git import commit_files, git
@@ -622,6 +622,21 @@ async def test_a_clock_that_was_ahead_is_right_again_after_a_start_with_nothing_
     served.commit({"scorer.yaml": deployment(3, steps=STEPS)})
     await served.until_at(Stage.ROLLOUT_COMPLETE, 3)
     assert float(git("log", "-1", "--format=%at", BRANCH, cwd=served.served)) < served.now() + 60.0
+
+
+async def test_a_missed_deadline_names_what_a_pod_has_against_the_candidate(served: Harness) -> None:
+    served.cluster.fates[digest(2)] = Fate(stage_seconds=3600.0)
+    served.commit({"scorer.yaml": deployment(2, steps=STEPS, deadlines={"assetPreparation": "2s"})})
+    pods = list(served.cluster.pods.values())
+    await served.until(lambda: all(pod.models["scorer"].state is ModelState.DOWNLOADING for pod in pods), "downloads")
+    full = ReportError(reason=Reason.INSUFFICIENT_DISK, message="no room here", permanent=False, digest=digest(2))
+    for pod in pods:
+        pod.set("scorer", msgspec.structs.replace(pod.models["scorer"], error=full))
+    await served.until_at(Stage.ROLLBACK_COMPLETE, 1)
+    status = served.scorer()
+    assert status is not None
+    assert status.failed is not None
+    assert "InsufficientDisk: no room here" in status.failed.message
 
 
 async def test_every_commit_says_from_what_by_whom_and_why(served: Harness) -> None:
