@@ -8,9 +8,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+import hypothesis.strategies as st
 import pytest
 from hypothesis import HealthCheck, Phase, seed, settings
-from hypothesis.stateful import run_state_machine_as_test
+from hypothesis.stateful import rule, run_state_machine_as_test
 
 from render import plan as rendered
 from render import rollout
@@ -20,10 +21,12 @@ from render.rollout import judge, plan, queue, server, server_judge, server_plan
 from render.rollout.judge import Held
 from render.rollout.plan import Until
 from render.rollout.server_plan import Until as ServerUntil
-from tests.render.rollout.test_machine import Humans
+from tests.render.rollout.test_machine import Humans, looks, names, numbers
+from tests.support.simulator import policy
 
 Break = Callable[[pytest.MonkeyPatch], None]
 SEEDS = (1, 2, 3)
+PLACES = [(server, ending) for server in ("gpu-a", "gpu-b") for ending in ("", "-too")]
 EXAMPLES, STEPS = 60, 80  # for each of them, at most
 
 
@@ -64,14 +67,6 @@ BROKEN: dict[str, Break] = {
     "all pods go first": _instead(
         judge, "first_pod", lambda status, scene, name: tuple(pod.name for pod in scene.pods(name))
     ),
-    "the last requests here are not waited for": _believes(judge._CHECKS, Until.LEFT),
-    "a move unloads here as it turns the route": _around(
-        plan, "_route", lambda row, status, *_: replace(row, here={}) if is_moving(status) else row
-    ),
-    "a move turns the route before it serves there": _around(
-        plan, "_stage", lambda row, status, *_: replace(row, route=plan.THERE) if is_moving(status) else row
-    ),
-    "a move back unloads before it turns the route": _around(plan, "_stay", lambda rows, *_: rows[1:]),
     "nobody has the turn": _instead(queue, "turn", lambda deployments: None),
     "deadlines never pass": _instead(stage, "elapsed", lambda *_: 0.0),
     "the model goes before its route": _around(plan, "_take_down", lambda rows, *_: (rows[1], rows[1])),
@@ -96,10 +91,32 @@ BROKEN: dict[str, Break] = {
     "configs are not rendered anew": _around(rendered, "_server_input", lambda made, *_: made and made[0]),
 }
 
+OF_MOVES: dict[str, Break] = {
+    "the last requests here are not waited for": _believes(judge._CHECKS, Until.LEFT),
+    "a move unloads here as it turns the route": _around(
+        plan, "_route", lambda row, status, *_: replace(row, here={}) if is_moving(status) else row
+    ),
+    "a move turns the route before it serves there": _around(
+        plan, "_stage", lambda row, status, *_: replace(row, route=plan.THERE) if is_moving(status) else row
+    ),
+    "a move back unloads before it turns the route": _around(plan, "_stay", lambda rows, *_: rows[1:]),
+}
 
-@pytest.mark.parametrize("name", BROKEN)
+
+class Movers(Humans):
+    """Humans who do little else than to move Deployments and to think better of it."""
+
+    spoil = break_image = commit_server = delete_server = misbehave = hurt = change_policy = None  # type: ignore[assignment]
+
+    @rule(name=names, number=numbers, to=st.sampled_from(PLACES), then=looks)
+    def move(self, name: str, number: int, to: tuple[str, str], then: int) -> None:
+        """To one of all places, with a bake time to think in."""
+        self.commit(name, number, policy(bake=600.0), 0, to, then)
+
+
+@pytest.mark.parametrize("name", [*BROKEN, *OF_MOVES])
 def test_a_broken_rule_is_caught(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    BROKEN[name](monkeypatch)
+    (BROKEN | OF_MOVES)[name](monkeypatch)
     how = settings(
         max_examples=EXAMPLES,
         stateful_step_count=STEPS,
@@ -110,9 +127,9 @@ def test_a_broken_rule_is_caught(name: str, monkeypatch: pytest.MonkeyPatch) -> 
         report_multiple_bugs=False,
     )
     with pytest.raises((AssertionError, KeyError)):
-        _run(how)
+        _run(how, Movers if name in OF_MOVES else Humans)
 
 
-def _run(how: settings) -> None:
+def _run(how: settings, machine: type[Humans]) -> None:
     for number in SEEDS:
-        run_state_machine_as_test(seed(number)(type("Seeded", (Humans,), {})), settings=how)
+        run_state_machine_as_test(seed(number)(type("Seeded", (machine,), {})), settings=how)
