@@ -128,9 +128,14 @@ def _deployment_ground(status: DeploymentStatus) -> object:
         for one in (status.current, status.candidate)
         if one is not None
     }
-    strategy = status.rollout.strategy if status.rollout is not None else None
-    begun = status.current is not None, status.progress is not None, strategy, status.failed
-    return absences.is_leaving(status), begun, places, status.traffic
+    return absences.is_leaving(status), status.current is not None, places, _memory_ground(status), status.traffic
+
+
+def _memory_ground(status: DeploymentStatus) -> object:
+    """What tells whether a second copy needs room; nothing where memory is not told."""
+    if all(one is None or one.memory is None for one in (status.current, status.candidate)):
+        return None
+    return status.progress is not None, _strategy(None, status), status.failed
 
 
 def _frozen(previous: Tree, findings: tuple[Finding, ...]) -> Wanted:

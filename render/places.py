@@ -57,8 +57,11 @@ def home(status: DeploymentStatus) -> str | None:
 
 def homes(status: DeploymentStatus) -> set[str]:
     """The keys of all servers that it is on."""
-    revisions = (one for one in (status.current, status.candidate) if one is not None)
-    return {f"{status.metadata.namespace}/{one.server}" for one in revisions}
+    current, candidate = status.current, status.candidate
+    if current is None or candidate is None or current.server == candidate.server:
+        key = home(status)
+        return {key} if key is not None else set()
+    return {f"{status.metadata.namespace}/{one.server}" for one in (current, candidate)}
 
 
 def _leads(status: DeploymentStatus, role: Role) -> RouteState | None:

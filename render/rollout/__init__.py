@@ -65,8 +65,10 @@ def homes(wanted: WantedDeployment | Kept | None, status: DeploymentStatus | Non
     """The keys of all servers that a Deployment has to do with: where it is, and where it is wanted."""
     if status is None:
         return set()
-    asked = {key(status.metadata.namespace, wanted.model.server)} if isinstance(wanted, WantedDeployment) else set()
-    return places.homes(status) | asked
+    found = places.homes(status)
+    if isinstance(wanted, WantedDeployment):
+        found.add(key(status.metadata.namespace, wanted.model.server))
+    return found
 
 
 def home(wanted: WantedDeployment | Kept | None, status: DeploymentStatus) -> str | None:

@@ -1,5 +1,6 @@
 """The agent's part of `size`: one change, and its memory, in a turn of its own and as the whole program."""
 
+import gc
 import json
 import resource
 import subprocess
@@ -58,6 +59,8 @@ def _turns(fleet: Fleet, directory: Path, url: str, paths: list[str]) -> Figures
     )
     seen = observation(fleet.tree, NOW)
     _turn(branch, seen)  # the first one compares every file
+    gc.collect()
+    gc.freeze()  # what the bench holds is none of the agent's
     found = []
     for path in paths:
         _revise(fleet, path)
