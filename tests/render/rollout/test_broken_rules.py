@@ -69,7 +69,9 @@ BROKEN: dict[str, Break] = {
     ),
     "nobody has the turn": _instead(queue, "turn", lambda deployments: None),
     "deadlines never pass": _instead(stage, "elapsed", lambda *_: 0.0),
-    "the model goes before its route": _around(plan, "_take_down", lambda rows, *_: (rows[1], rows[1])),
+    "the model goes with its route": _around(
+        plan, "_take_down", lambda rows, *_: (replace(rows[0], slices={}), rows[1])
+    ),
     "what is broken is deleted": _keeps_nothing,
     "later slices are told nothing": _instead(stage, "_with_later", lambda told, pinned, scene: told),
     "a rollback forgets what is current": _around(
