@@ -7,7 +7,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
-from schemas.status import DeploymentStatus, Finding, ModelRevision, ServerStage, ServerStatus, Stage, Tree
+from render.places import is_moving
+from schemas.status import DeploymentStatus, Finding, ModelRevision, Role, ServerStage, ServerStatus, Stage, Tree
 
 INDEX = "STATUS.md"
 
@@ -131,7 +132,7 @@ def _deployments(deployments: Iterable[DeploymentStatus]) -> Iterator[str]:
             f"[{one.metadata.name}](#{one.metadata.name})" if _is_open(one) else one.metadata.name,
             one.stage.value,
             _revision(one.current),
-            _revision(one.candidate),
+            _candidate(one),
             _traffic(one),
             _text(one.message),
         )
@@ -191,9 +192,19 @@ def _revision(revision: ModelRevision | None) -> str:
     return _text(revision.revision) if revision is not None else ""
 
 
+def _candidate(status: DeploymentStatus) -> str:
+    """With its place, where that is another one."""
+    candidate = status.candidate
+    if candidate is None or not is_moving(status):
+        return _revision(candidate)
+    return _text(f"{candidate.revision}, as {candidate.name} on {candidate.server}")
+
+
 def _traffic(status: DeploymentStatus) -> str:
     if status.route is None:
         return "no route"
+    if status.route.to is Role.CANDIDATE:
+        return "the candidate"
     split = status.route.split
     return (
         "all slices" if split is None else ", ".join(f"{name} {split[name]} %" for name in sorted(split, reverse=True))

@@ -230,12 +230,13 @@ class _Look:
 
     def _scene(self, on: ServerStatus) -> Scene:
         server_key = key(on.metadata.namespace, on.metadata.name)
-        views = self._views(server_key, self._by_server.get(server_key, ()))
+        names = self._by_server.get(server_key, ())
+        changing = [one for one in names if one in self._deployments and self._deployments[one].candidate is not None]
         return Scene(
             repository=self._wanted.repository,
             server=on,
             observation=self._observation,
-            turn=queue.turn(view for view in views if view.candidate is not None),
+            turn=queue.turn(view for view in self._views(server_key, changing) if view.candidate is not None),
             servers=self._servers,
         )
 

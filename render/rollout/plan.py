@@ -15,6 +15,7 @@ from render.places import is_moving
 from schemas.resources import Strategy
 from schemas.status import (
     DeploymentStatus,
+    ModelRevision,
     Progress,
     Role,
     RolloutPolicy,
@@ -105,7 +106,7 @@ def _rollout(status: DeploymentStatus) -> tuple[Row, ...]:
         spread = _with_canary(status, policy)
     else:
         spread = _in_place(policy)
-    leave = (_leave(policy),) if is_moving(status) else ()
+    leave = (_leave(status, policy),) if is_moving(status) else ()
     return (_stage(status, policy), *spread, _bake(status, policy), *leave)
 
 
@@ -255,7 +256,7 @@ def _route(status: DeploymentStatus, policy: RolloutPolicy) -> Row:
     return Row(
         step="route",
         stage=Stage.TRAFFIC_ROUTING,
-        message="the route is turned to the new place" if moves else "the route goes to every slice",
+        message=f"the route is turned to {_named(status.candidate)}" if moves else "the route goes to every slice",
         until=(Until.ROUTED, Until.LEFT) if moves else (Until.ROUTED,),
         route=THERE if moves else COMMON,
         deadline=policy.deadlines.traffic_routing,
@@ -275,12 +276,12 @@ def _bake(status: DeploymentStatus, policy: RolloutPolicy) -> Row:
     )
 
 
-def _leave(policy: RolloutPolicy) -> Row:
+def _leave(status: DeploymentStatus, policy: RolloutPolicy) -> Row:
     """The end of a move: nothing leads there any more, and what is late may be so."""
     return Row(
         step="unload",
         stage=Stage.ROLLOUT_COMPLETE,
-        message="unloading the model where it was",
+        message=f"unloading {_named(status.current)}",
         until=(Until.CLEARED,),
         route=THERE,
         here={},
@@ -294,7 +295,7 @@ def _rollback(status: DeploymentStatus, deadline: float, progress: Progress) -> 
     if progress.first:
         return _take_down(stage, deadline)
     if is_moving(status):
-        return _stay(stage, deadline)
+        return _stay(status, stage, deadline)
     split = "canary" in progress.moved
     off = Row(
         step="traffic",
@@ -324,12 +325,12 @@ def _rollback(status: DeploymentStatus, deadline: float, progress: Progress) -> 
     return (off, restore, steady)
 
 
-def _stay(stage: Stage, deadline: float) -> tuple[Row, ...]:
+def _stay(status: DeploymentStatus, stage: Stage, deadline: float) -> tuple[Row, ...]:
     """The way back of a move: what was served before still is."""
     back = Row(
         step="traffic",
         stage=stage,
-        message="turning the route back",
+        message=f"turning the route back to {_named(status.current)}",
         until=(Until.ROUTED, Until.DRAINED),
         route=COMMON,
         deadline=deadline,
@@ -337,7 +338,7 @@ def _stay(stage: Stage, deadline: float) -> tuple[Row, ...]:
     unload = Row(
         step="unload",
         stage=stage,
-        message="unloading the model in the new place",
+        message=f"unloading {_named(status.candidate)}",
         until=(Until.UNLOADED,),
         route=COMMON,
         slices={},
@@ -388,6 +389,11 @@ def _slices(status: DeploymentStatus) -> tuple[SliceName, ...]:
     """The pinned slices, in the order in which they switch."""
     pinned = _parts(status)[0].slices
     return ("canary", "main") if "canary" in pinned else ("main",)
+
+
+def _named(revision: ModelRevision | None) -> str:
+    """A place, for people."""
+    return f"{revision.name} on {revision.server}" if revision is not None else "nothing"
 
 
 def _is_first(status: DeploymentStatus) -> bool:

@@ -290,3 +290,11 @@ def test_a_server_that_is_left_can_be_deleted_in_the_same_commit() -> None:
     simulator.run()
     assert SERVER not in simulator.tree.servers
     assert simulator.status().current == TO_OTHER
+
+
+def test_people_are_told_where_it_goes() -> None:
+    simulator = served()
+    go_to(simulator, TO_OTHER, "route")
+    assert simulator.status().message == "revision 1: the route is turned to scorer on gpu-b"
+    page = plan.files(simulator.tree)["status/fraud/README.md"].decode()
+    assert "1, as scorer on gpu-b | the candidate |" in page
