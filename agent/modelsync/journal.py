@@ -1,9 +1,10 @@
-"""What must survive the sidecar's own end: loads under way, quarantine, readiness. One fsynced file. I/O.
+"""What must survive the sidecar's own end: loads under way, refusals, quarantine, readiness. One fsynced file. I/O.
 
 Written before each load: when the server dies over one, the next start knows over which.
 """
 
 import logging
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -55,6 +56,7 @@ class Quarantined(msgspec.Struct, frozen=True):
 class _Content(msgspec.Struct):
     loading: dict[str, LoadNote] = {}
     suspects: list[tuple[Key, int]] = []
+    refusals: list[tuple[Key, int]] = []
     quarantined: list[Quarantined] = []
     was_ready: bool = False
     stopped: bool = False
@@ -127,6 +129,17 @@ class Journal:
         counts = dict(self._content.suspects)
         if counts.pop(key, None) is not None:
             self._content.suspects = list(counts.items())
+            self._write()
+
+    @property
+    def refusals(self) -> dict[Key, int]:
+        """How often in a row the server has refused each load."""
+        return dict(self._content.refusals)
+
+    def set_refusals(self, counts: Mapping[Key, int]) -> None:
+        """Notes how often in a row, for all loads that still matter."""
+        if counts != dict(self._content.refusals):
+            self._content.refusals = list(counts.items())[-_MOST_QUARANTINED:]
             self._write()
 
     def set_ready(self, ready: bool) -> None:

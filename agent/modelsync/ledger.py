@@ -1,6 +1,6 @@
 """The memory of failures: what was tried, how often, what it said, when to try again. Pure; time and chance come in."""
 
-from collections.abc import Callable, Collection, Hashable
+from collections.abc import Callable, Collection, Hashable, Mapping
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -34,11 +34,22 @@ class Ledger(Generic[K]):
     def __init__(self, *, base: float, most: float, chance: Callable[[], float]) -> None:
         self._base, self._most, self._chance = base, most, chance
         self._failures: dict[K, Failure] = {}
+        self._before: dict[K, int] = {}
+
+    @property
+    def refusals(self) -> dict[K, int]:
+        """How often in a row each key has failed for a reason that becomes certain by repetition."""
+        found = {key: one.count for key, one in self._failures.items() if one.error.reason in _CERTAIN_BY_REPETITION}
+        return {**self._before, **found}
+
+    def recall(self, refusals: Mapping[K, int]) -> None:
+        """Goes on counting from what `refusals` was when this process began."""
+        self._before.update(refusals)
 
     def failed(self, key: K, failure: Failed, *, now: float, digest: str, attempt: int) -> ReportError:
         """Notes that `key` failed at `now`, and returns what to report about it."""
         before = self._failures.get(key)
-        count = before.count + 1 if before else 1
+        count = before.count + 1 if before else self._before.pop(key, 0) + 1
         repeated = failure.reason in _CERTAIN_BY_REPETITION and not failure.passing
         certain = repeated and count >= limits.LOAD_ATTEMPTS
         error = failure.error(digest=digest, attempt=attempt, retries=count - 1, certain=certain)
@@ -52,6 +63,7 @@ class Ledger(Generic[K]):
     def succeeded(self, key: K) -> None:
         """Forgets what was held against `key`."""
         self._failures.pop(key, None)
+        self._before.pop(key, None)
 
     def error(self, key: K) -> ReportError | None:
         """What is held against `key`."""
@@ -76,6 +88,7 @@ class Ledger(Generic[K]):
     def keep_only(self, keys: Collection[K]) -> None:
         """Forgets every key that is not among `keys`."""
         self._failures = {key: failure for key, failure in self._failures.items() if key in keys}
+        self._before = {key: count for key, count in self._before.items() if key in keys}
 
     def _pause(self, count: int) -> float:
         # Jittered, so that the pods of a fleet do not knock at one storage in step.

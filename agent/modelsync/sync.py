@@ -88,6 +88,7 @@ class Engine:
         self._staged = self._layout.staged()
         for verdict in self._journal.quarantined:
             self._loads.condemn(verdict.key, verdict.error)
+        self._loads.recall(self._journal.refusals)
         self._recall()
         await self.server.probe()
         await self.server.observe()
@@ -353,6 +354,7 @@ class Engine:
         keys |= {Key(name, linked[name].target.identity, entry.attempt) for name, entry, _ in needs if name in linked}
         self._loads.keep_only(keys | {verdict.key for verdict in self._journal.quarantined})
         self._fetches.keep_only({fetch_key(revision, entry.attempt) for _, entry, revision in needs})
+        self._journal.set_refusals(self._loads.refusals)
 
     def _drop_downloads(self) -> None:
         digests = {revision.digest for _, _, revision in self._needed()}

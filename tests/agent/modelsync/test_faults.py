@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from schemas import limits
 from schemas.model_config import ConfigEntry
 from schemas.report import Reason, SidecarReport
 from tests.agent.modelsync.conftest import World
@@ -18,6 +19,7 @@ KILLS_ITS_SERVER = "os.kill(os.getppid(), signal.SIGKILL)"
 # Long enough to be killed in, and shorter than any deadline of the tests.
 SLOW = "time.sleep(2)"
 HANGS = "time.sleep(3600)"
+RAISES = "raise RuntimeError('no such weights')"
 
 
 def _reason(report: SidecarReport, name: str) -> Reason | None:
@@ -137,6 +139,25 @@ def test_a_killed_worker_takes_nothing_out(own_world: World, tmp_path: Path) -> 
     report = sidecar.until_serving("scorer", slow.digest)
     assert report.models["scorer"].error is None
     assert own_world.ask("scorer") == "b"
+
+
+def test_refusals_are_counted_on_over_a_restart(own_world: World, tmp_path: Path) -> None:
+    """A sidecar that begins anew to count would keep the agent waiting for a verdict that stands."""
+    broken = revision(model(tmp_path / "b", "b", initialize=RAISES))
+    sidecar = own_world.sidecar
+    sidecar.write({"scorer": ConfigEntry(serve=broken, gate=True)})
+    sidecar.until_model("scorer", lambda one: one.error is not None and one.error.permanent, what="a verdict")
+    before, worker = sidecar.status(), sidecar.worker()
+    assert before is not None
+    assert worker is not None
+    os.kill(worker, signal.SIGKILL)
+    boot = before.seq.partition(".")[0]
+    report = sidecar.until(
+        lambda r: not r.seq.startswith(boot) and _reason(r, "scorer") is not None, what="another worker is refused"
+    )
+    error = report.models["scorer"].error
+    assert error is not None
+    assert (error.permanent, error.retries >= limits.LOAD_ATTEMPTS) == (True, True)
 
 
 def test_a_killed_supervisor_takes_its_worker_along(own_world: World, tmp_path: Path) -> None:

@@ -60,3 +60,15 @@ def test_success_and_the_end_of_interest_clear_the_record() -> None:
     ledger.succeeded("k")
     assert ledger.allows("k", 0.0)
     assert ledger.next_retry(after=0.0) is None
+
+
+def test_what_was_refused_before_a_restart_counts_on() -> None:
+    before, after = _ledger(), _ledger()
+    _fail(before, Failed(Reason.LOAD_FAILED, "no"), times=limits.LOAD_ATTEMPTS - 1)
+    after.recall(before.refusals)
+    assert _fail(after, Failed(Reason.LOAD_FAILED, "no"), times=1) == [True]
+    after.succeeded("k")
+    assert after.refusals == {}
+    after.recall(before.refusals)
+    after.keep_only(())
+    assert after.refusals == {}
