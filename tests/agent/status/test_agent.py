@@ -96,6 +96,40 @@ async def test_an_analysis_beyond_its_limits_rolls_back(served: Harness) -> None
     assert served.serving() == {digest(1)}
 
 
+async def test_what_an_analysis_subtracts_survives_a_restart(served: Harness) -> None:
+    """What had failed before its soak is none of the candidate's."""
+    canary = served.cluster.pods["fraud/gpu-a-canary-0"]
+
+    def count(requests: int, failures: int) -> None:
+        model = msgspec.structs.replace(canary.models["scorer"], requests=Requests(count=requests, failures=failures))
+        canary.models = {**canary.models, "scorer": model}
+
+    def counted() -> int:
+        progress = status.progress if (status := served.scorer()) is not None else None
+        return progress.baseline["canary"].count if progress is not None and progress.baseline else 0
+
+    analysis = {"maxErrorRate": 0.1, "minRequests": 10}
+    count(1000, 900)
+    served.commit({"scorer.yaml": deployment(2, steps=[{"weight": 10, "soak": "1h"}], analysis=analysis)})
+    await served.until(lambda: counted() == 1000, "the soak begins")
+    await served.kill()
+    count(1100, 900)
+    agent = await served.start()
+
+    def seen() -> int:
+        pods = [pod for pod in agent.observer.pods("fraud/gpu-a") if pod.slice == "canary" and pod.report is not None]
+        return sum(pod.report.models["scorer"].requests.count for pod in pods if pod.report is not None)
+
+    await served.until(lambda: served.scorer() is not None and seen() == 1100, "the next agent sees the newer count")
+    assert (status := served.scorer()) is not None
+    assert status.stage is Stage.TRAFFIC_ROUTING
+    count(1200, 990)
+    await served.until_at(Stage.ROLLBACK_COMPLETE, 1)
+    assert (status := served.scorer()) is not None
+    assert status.failed is not None
+    assert status.failed.reason == "AnalysisErrorRate"
+
+
 @pytest.mark.parametrize("reason", [Reason.LOAD_FAILED, Reason.PROOF_MISMATCH])
 async def test_a_revision_that_does_not_load_is_rolled_back(served: Harness, reason: Reason) -> None:
     served.cluster.fates[digest(2)] = Fate(load=reason)
