@@ -199,15 +199,14 @@ class LocalFresco:
     def pods(self, slice_name: str) -> list[str]:
         """Names of the pods of a slice."""
         deployment = f"{repository.SERVER}-{slice_name}"
-        found = [json.loads(path.read_text("utf-8")) for path in sorted(self.data.rglob("pods/*/pod.json"))]
-        return [pod["name"] for pod in found if pod["deployment"] == deployment]
+        found = [_record(path) for path in sorted(self.data.rglob("pods/*/pod.json"))]
+        return [pod["name"] for pod in found if pod.get("deployment") == deployment]
 
     def pods_by_port(self) -> dict[int, str]:
         """Names of all pods by the port of their server's HTTP."""
         places = [path.parent for path in sorted(self.data.rglob("pods/*/ports.json"))]
-        names = [json.loads((place / "pod.json").read_text("utf-8"))["name"] for place in places]
-        ports = [json.loads((place / "ports.json").read_text("utf-8"))["http"] for place in places]
-        return dict(zip(ports, names, strict=True))
+        records = [(_record(place / "pod.json"), _record(place / "ports.json")) for place in places]
+        return {ports["http"]: pod["name"] for pod, ports in records if pod and ports}
 
     def admin_port(self) -> int:
         """Of Envoy."""
@@ -449,6 +448,14 @@ class _QuietHandler(http.server.SimpleHTTPRequestHandler):
 
 def _is_node(seen: Seen) -> bool:
     return any("node" in word for word in seen.command[1:3])
+
+
+def _record(path: Path) -> dict[str, Any]:
+    """What the node has written down; nothing of a pod that has just gone."""
+    try:
+        return dict(json.loads(path.read_text("utf-8")))
+    except FileNotFoundError:
+        return {}
 
 
 def _last_lines(path: Path) -> list[str]:

@@ -58,7 +58,6 @@ def _keeps_nothing(patch: pytest.MonkeyPatch) -> None:
 BROKEN: dict[str, Break] = {
     "the first pod is not waited for": _believes(judge._CHECKS, Until.FIRST_PROVEN),
     "the proof of all is not waited for": _believes(judge._CHECKS, Until.PROVEN),
-    "the gateway is not waited for": _believes(judge._CHECKS, Until.ROUTED),
     "the end of a route is not waited for": _believes(judge._CHECKS, Until.UNROUTED),
     "the last requests are not waited for": _believes(judge._CHECKS, Until.DRAINED),
     "old observations count": _instead(
@@ -94,6 +93,7 @@ BROKEN: dict[str, Break] = {
 }
 
 OF_MOVES: dict[str, Break] = {
+    "the gateway is not waited for": _believes(judge._CHECKS, Until.ROUTED),
     "the last requests here are not waited for": _believes(judge._CHECKS, Until.LEFT),
     "a move unloads here as it turns the route": _around(
         plan, "_route", lambda row, status, *_: replace(row, here={}) if is_moving(status) else row
