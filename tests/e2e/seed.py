@@ -3,4 +3,4 @@
 import os
 from typing import Final
 
-SEED: Final = int(os.environ.get("FRESCO_SEED", "706519"))
+SEED: Final = int(os.environ.get("FRESCO_SEED") or "706519")
