@@ -161,7 +161,7 @@ def _apply_will(wanted: WantedDeployment | Kept | None, status: DeploymentStatus
     if isinstance(wanted, Kept) or progress is None or progress.work is not Work.ROLLOUT or status.candidate is None:
         return status
     if is_decided(progress.step):
-        return status  # a newer one comes after it
+        return _apply_pause(status, scene)  # a newer one comes after it
     if status.candidate.model_hash == wanted.model.model_hash:
         return _apply_pause(status, scene)
     if status.current is not None and status.current.model_hash == wanted.model.model_hash:
@@ -257,7 +257,7 @@ def _begin_rollback(status: DeploymentStatus, scene: Scene, cause: Cause) -> Dep
 def _begin_clean_up(status: DeploymentStatus, scene: Scene) -> DeploymentStatus:
     if status.progress is not None and status.progress.work is Work.CLEAN_UP:
         return status
-    if status.rollout is None or not status.slices:
+    if status.rollout is None or not (status.slices or status.there):
         return replace(status, stage=Stage.CLEAN_UP_COMPLETE, message="deleted; nothing was served", progress=None)
     now = utc(scene.now)
     before = status.progress

@@ -11,6 +11,7 @@ from render.normal import WantedDeployment
 from schemas.report import Reason
 from schemas.resources import Strategy
 from schemas.status import ModelRevision, Role, RouteState, Stage
+from tests.render.rollout import invariants
 from tests.support.simulator import SCORER, SERVER, Simulator, deployment, model, policy, server, simulate
 
 OTHER = "fraud/gpu-b"
@@ -187,6 +188,34 @@ def test_a_deletion_at_every_step_takes_away_both(step: str) -> None:
     assert SCORER not in simulator.tree.deployments
     assert (serving(simulator, SERVER), serving(simulator, OTHER)) == (set(), set())
     assert not simulator.routes
+
+
+def test_a_deletion_while_it_is_taken_away_here_takes_the_route_first() -> None:
+    """Nothing was told here any more, and so it seemed that nothing was served."""
+    simulator = served()
+    go_to(simulator, TO_OTHER, "unload")
+    simulator.routes_lag = True
+
+    def check() -> None:
+        simulator.observe()
+        invariants.routed_models_are_served(simulator)
+
+    simulator.after_commit = check
+    simulator.want(SCORER, None)
+    simulator.run()
+    assert SCORER not in simulator.tree.deployments
+
+
+def test_a_newer_revision_ends_the_bake_time_that_a_human_held() -> None:
+    """The step after it was held too, and no policy could let it go."""
+    simulator = served()
+    go_to(simulator, TO_OTHER, "bake")
+    simulator.want(SCORER, deployment(TO_OTHER, policy(bake=600.0, paused=True)))
+    simulator.step()
+    newer = model(2, on="gpu-b")
+    simulator.want(SCORER, deployment(newer, POLICY))
+    simulator.run()
+    assert simulator.status().current == newer
 
 
 def test_a_third_place_begins_when_the_second_is_left() -> None:
