@@ -1,6 +1,6 @@
 """What was made of what, so that the next pass over a repository makes only what is made of something else. Pure.
 
-The owner of a memory decides how long it lives; without one everything is made anew, and the same comes of it.
+The owner of a memo decides how long it lives; without one everything is made anew, and the same comes of it.
 """
 
 from collections import defaultdict
@@ -13,7 +13,7 @@ Inputs = TypeVarTuple("Inputs")
 _Results = dict[Callable[..., Any], dict[Hashable, tuple[Any, ...]]]  # the result and its inputs, by function and name
 
 
-class Memory:
+class Memo:
     """Results of functions beside the inputs that they were made from.
 
     A function that is asked through it sees nothing but its inputs, so equal inputs give an equal result, and the very
@@ -26,7 +26,7 @@ class Memory:
         self._asked: _Results = defaultdict(dict)
 
     def of(self, make: Callable[[*Inputs], T], name: Hashable, *inputs: *Inputs) -> T:
-        """`make(*inputs)`, from memory where the inputs are what they were for `name`. `make` is pure."""
+        """`make(*inputs)`, from the memo where the inputs are what they were for `name`. `make` is pure."""
         found = self._known[make].get(name)
         if found is None or found[1:] != inputs:
             found = (make(*inputs), *inputs)

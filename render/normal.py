@@ -14,7 +14,7 @@ from render import absences, claims, resolve, settings, validate
 from render.capacity import Size, config_bytes
 from render.document import REPOSITORY_FILE, Document, Loaded, Path, prefix
 from render.errors import InvalidRepository
-from render.memory import Memory
+from render.memo import Memo
 from render.places import place
 from render.resource import DEPLOYMENT, REPOSITORY, SERVER, Resource, identify
 from render.rules import Rule
@@ -81,17 +81,17 @@ class Wanted:
     deployments: dict[str, WantedDeployment | Kept]
 
 
-def accept(loaded: Loaded, cluster: str, previous: Tree | None, memory: Memory | None = None) -> Wanted:
+def accept(loaded: Loaded, cluster: str, previous: Tree | None, memo: Memo | None = None) -> Wanted:
     """What `loaded` asks of `cluster`, whose status is `previous` (None when it has none yet).
 
-    With the `memory` of the call before it costs what differs, and a look at each resource; the result is the same.
+    With the `memo` of the call before it costs what differs, and a look at each resource; the result is the same.
     Raises InvalidRepository when `fresco.yaml` is missing or broken and there is no previous state to keep.
     """
     found = settings.find(loaded, cluster)
     if isinstance(found, Settings):
-        memory = memory if memory is not None else Memory()
-        wanted = _Acceptance(loaded, found, previous, memory).result()
-        memory.forget()
+        memo = memo if memo is not None else Memo()
+        wanted = _Acceptance(loaded, found, previous, memo).result()
+        memo.forget()
         return wanted
     if previous is None:
         raise InvalidRepository("; ".join(f"{one.file}:{one.line}:{one.column}: {one.message}" for one in found))
@@ -147,12 +147,12 @@ def _frozen(previous: Tree, findings: tuple[Finding, ...]) -> Wanted:
 
 
 class _Acceptance:
-    """One pass over everything that concerns one cluster. What is made of few inputs comes from `memory`."""
+    """One pass over everything that concerns one cluster. What is made of few inputs comes from `memo`."""
 
-    def __init__(self, loaded: Loaded, found: Settings, previous: Tree | None, memory: Memory) -> None:
+    def __init__(self, loaded: Loaded, found: Settings, previous: Tree | None, memo: Memo) -> None:
         self._settings = found
         self._previous = previous
-        self._made = memory.of
+        self._made = memo.of
         self._unread: list[Finding] = []
         self._loose: list[Finding] = []
         self._servers: dict[str, WantedServer | Kept] = {}

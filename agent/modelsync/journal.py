@@ -138,8 +138,9 @@ class Journal:
 
     def set_refusals(self, counts: Mapping[Key, int]) -> None:
         """Notes how often in a row, for all loads that still matter."""
-        if counts != dict(self._content.refusals):
-            self._content.refusals = list(counts.items())[-_MOST_QUARANTINED:]
+        kept = list(counts.items())[-_MOST_QUARANTINED:]
+        if dict(kept) != dict(self._content.refusals):
+            self._content.refusals = kept
             self._write()
 
     def set_ready(self, ready: bool) -> None:

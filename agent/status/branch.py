@@ -10,7 +10,7 @@ from agent.status.writeback import Account, Outcome, Tips, WriteBack, Written
 from render import settings
 from render.errors import InvalidRepository, StatusUnreadable
 from render.load import Loaded, LoadedFile, is_yaml, load_file
-from render.memory import Memory
+from render.memo import Memo
 from render.normal import Wanted, accept, is_ground_the_same
 from render.repository import Repository
 from schemas.status import Tree
@@ -37,7 +37,7 @@ class Branch:
         self._cluster = cluster
         self._default = f"clusters/{cluster}"
         self._loaded: Loaded | None = None
-        self._memory = Memory()
+        self._memo = Memo()
         self._writeback = writeback
         self._source = Source()
         self._files = BranchFiles()
@@ -119,7 +119,7 @@ class Branch:
             self.invalid = f"fresco.yaml: the branch of the cluster {self._cluster} is this one, where people work"
         elif self.unreadable is None:
             try:
-                self.wanted = accept(self._loaded, self._cluster, self.tree, self._memory)
+                self.wanted = accept(self._loaded, self._cluster, self.tree, self._memo)
             except InvalidRepository as problem:
                 self.invalid = str(problem)
 

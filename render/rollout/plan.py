@@ -326,25 +326,13 @@ def _rollback(status: DeploymentStatus, deadline: float, progress: Progress) -> 
 
 
 def _stay(status: DeploymentStatus, stage: Stage, deadline: float) -> tuple[Row, ...]:
-    """The way back of a move: what was served before still is."""
-    back = Row(
-        step="traffic",
-        stage=stage,
-        message=f"turning the route back to {_named(status.current)}",
-        until=(Until.ROUTED, Until.DRAINED),
-        route=COMMON,
-        deadline=deadline,
+    """The way back of a move: what was served before still is, so that the route is turned and not removed."""
+    off, unload = _take_down(stage, deadline)
+    back = f"turning the route back to {_named(status.current)}"
+    return (
+        replace(off, message=back, until=(Until.ROUTED, Until.DRAINED), route=COMMON),
+        replace(unload, message=f"unloading {_named(status.candidate)}", route=COMMON),
     )
-    unload = Row(
-        step="unload",
-        stage=stage,
-        message=f"unloading {_named(status.candidate)}",
-        until=(Until.UNLOADED,),
-        route=COMMON,
-        slices={},
-        deadline=deadline,
-    )
-    return (back, unload)
 
 
 def _clean_up(status: DeploymentStatus, deadline: float) -> tuple[Row, ...]:

@@ -1,4 +1,4 @@
-"""What is accepted from memory is what is accepted anew, whatever came before."""
+"""What is accepted from a memo is what is accepted anew, whatever came before."""
 
 import msgspec
 import pytest
@@ -7,27 +7,27 @@ from hypothesis import strategies as some
 
 from render.document import Loaded
 from render.errors import InvalidRepository
-from render.memory import Memory
+from render.memo import Memo
 from render.normal import Wanted, accept
 from render.settled import settled
 from schemas.status import Tree
 from tests.support.histories import HEAD, Source, Texts, histories, progress
 
 
-def accepted(loaded: Loaded, previous: Tree | None, memory: Memory | None) -> Wanted | str:
+def accepted(loaded: Loaded, previous: Tree | None, memo: Memo | None) -> Wanted | str:
     """What is accepted, or the words in which it is refused."""
     try:
-        return accept(loaded, "prod", previous, memory)
+        return accept(loaded, "prod", previous, memo)
     except InvalidRepository as problem:
         return str(problem)
 
 
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(commits=histories(), data=some.data())
-def test_memory_changes_nothing(commits: list[Texts], data: some.DataObject) -> None:
-    source, memory, previous = Source(), Memory(), None
+def test_a_memo_changes_nothing(commits: list[Texts], data: some.DataObject) -> None:
+    source, memo, previous = Source(), Memo(), None
     for texts in commits:
-        found = accepted(source.read(texts), previous, memory)
+        found = accepted(source.read(texts), previous, memo)
         anew = accepted(Source().read(texts), previous, None)
         assert repr(found) == repr(anew)  # order and types too
         if isinstance(found, Wanted):
@@ -72,27 +72,27 @@ def test_each_change_by_itself_is_seen_and_taken_back(path: str, old: str, new: 
     texts |= {"d.yaml": _one("d"), "e.yaml": _one("d"), "v.yaml": _one("zz").replace("memory", "name: w, memory")}
     changed = {**texts, path: texts[path].replace(old, new)}
     there = settled(accept(Source().read(texts), "prod", None))
-    source, memory = Source(), Memory()
+    source, memo = Source(), Memo()
     for previous in (None, there):
-        seen = [repr(accepted(source.read(commit), previous, memory)) for commit in (texts, changed, texts)]
+        seen = [repr(accepted(source.read(commit), previous, memo)) for commit in (texts, changed, texts)]
         anew = [repr(accepted(Source().read(commit), previous, None)) for commit in (texts, changed, texts)]
         assert seen == anew
         assert seen[0] != seen[1]
 
 
 def test_what_a_change_does_not_concern_is_the_same_object() -> None:
-    source, memory = Source(), Memory()
+    source, memo = Source(), Memo()
     texts = {"fresco.yaml": _fresco(), "s.yaml": _server_of("s"), **{f"{one}.yaml": _one(one) for one in "xy"}}
-    before = accept(source.read(texts), "prod", None, memory)
+    before = accept(source.read(texts), "prod", None, memo)
     changed = {**texts, "fresco.yaml": _fresco("b: {}"), "t.yaml": _server_of("t"), "x.yaml": f"\n{_one('x')}"}
-    after = accept(source.read(changed), "prod", settled(before), memory)
+    after = accept(source.read(changed), "prod", settled(before), memo)
     assert after.deployments["a/x"] != before.deployments["a/x"]
     assert after.deployments["a/y"] is before.deployments["a/y"]
     assert after.servers["a/s"] is before.servers["a/s"]
 
 
 def test_who_comes_first_to_a_server_may_change_while_all_sizes_stay() -> None:
-    memory = Memory()
+    memo = Memo()
     texts = {
         "fresco.yaml": _fresco(),
         "s.yaml": _server_of("s", memory="2Gi"),
@@ -100,26 +100,26 @@ def test_who_comes_first_to_a_server_may_change_while_all_sizes_stay() -> None:
     }
     loaded = Source().read(texts)
     there = settled(accept(Source().read({**texts, "s.yaml": _server_of("s")}), "prod", None))
-    both = accept(loaded, "prod", there, memory)
+    both = accept(loaded, "prod", there, memo)
     one = there.deployments["a/x"]
     first = {"a/x": msgspec.structs.replace(one, candidate=one.current, current=None)}
-    other = accept(loaded, "prod", msgspec.structs.replace(there, deployments=there.deployments | first), memory)
+    other = accept(loaded, "prod", msgspec.structs.replace(there, deployments=there.deployments | first), memo)
     assert [type(found.deployments["a/x"]).__name__ for found in (both, other)] == ["WantedDeployment", "Kept"]
     assert [type(found.deployments["a/y"]).__name__ for found in (both, other)] == ["Kept", "WantedDeployment"]
 
 
-def test_a_memory_makes_anew_what_has_other_inputs_and_forgets_what_a_pass_did_not_ask_for() -> None:
-    memory, made = Memory(), []
+def test_a_memo_makes_anew_what_has_other_inputs_and_forgets_what_a_pass_did_not_ask_for() -> None:
+    memo, made = Memo(), []
 
     def double(number: int) -> int:
         made.append(number)
         return 2 * number
 
-    assert [memory.of(double, "a", 1), memory.of(double, "b", 2)] == [2, 4]
-    memory.forget()
-    assert [memory.of(double, "a", 1), memory.of(double, "c", 3)] == [2, 6]
-    memory.forget()
-    assert [memory.of(double, "a", 4), memory.of(double, "b", 2), memory.of(double, "c", 3)] == [8, 4, 6]
+    assert [memo.of(double, "a", 1), memo.of(double, "b", 2)] == [2, 4]
+    memo.forget()
+    assert [memo.of(double, "a", 1), memo.of(double, "c", 3)] == [2, 6]
+    memo.forget()
+    assert [memo.of(double, "a", 4), memo.of(double, "b", 2), memo.of(double, "c", 3)] == [8, 4, 6]
     assert made == [1, 2, 3, 4, 2]
 
 
