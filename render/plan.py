@@ -5,7 +5,7 @@ made from it, and nothing else.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from render import objects, places, status_page, tree
@@ -55,19 +55,19 @@ def index(status: Tree) -> Index:
 
 def manifests(status: Tree) -> Files:
     """All manifests of `status`, by path. Raises as `objects.server_objects` does."""
-    indexed = index(status)
-    files: Files = {}
-    for key in sorted(status.servers):
-        files |= _server_files(key, indexed.fleet(key))
-    for key in sorted(status.deployments):
-        files |= _route_files(key, indexed)
-    return files
+    return dict(_manifests(status))
 
 
 def files(status: Tree) -> Files:
     """The whole content of a cluster's branch: status, manifests and pages."""
-    statuses = _status_files(status, sorted(status.servers), sorted(status.deployments))
-    return {**statuses, **manifests(status), **_pages(status, _namespaces(status))}
+    return dict(one_by_one(status))
+
+
+def one_by_one(status: Tree) -> Iterator[tuple[str, bytes]]:
+    """As `files`, each with its path when it is asked for: all at once are many."""
+    yield from _status_files(status, sorted(status.servers), sorted(status.deployments))
+    yield from _manifests(status)
+    yield from _pages(status, _namespaces(status)).items()
 
 
 def changes(before: Tree | None, after: Tree) -> dict[str, bytes | None]:
@@ -88,13 +88,21 @@ def changes(before: Tree | None, after: Tree) -> dict[str, bytes | None]:
     for key in _routes(old, new, servers, deployments):
         if _route_input(old, key) != _route_input(new, key):
             changed |= _difference(_route_files(key, old), _route_files(key, new))
-    changed |= _difference(*(_status_files(one, servers, deployments) for one in (before, after)))
+    changed |= _difference(*(dict(_status_files(one, servers, deployments)) for one in (before, after)))
     namespaces = {key.split("/")[0] for key in (*servers, *deployments)}
     changed |= _difference(*(_pages(one, namespaces & _namespaces(one)) for one in (before, after)))
     return changed
 
 
 # ---- manifests
+
+
+def _manifests(status: Tree) -> Iterator[tuple[str, bytes]]:
+    indexed = index(status)
+    for key in sorted(status.servers):
+        yield from _server_files(key, indexed.fleet(key)).items()
+    for key in sorted(status.deployments):
+        yield from _route_files(key, indexed).items()
 
 
 def _server_files(key: str, fleet: Fleet | None) -> Files:
@@ -136,14 +144,14 @@ def _route_input(indexed: Index, key: str) -> object:
 # ---- status and pages
 
 
-def _status_files(status: Tree, servers: Iterable[str], deployments: Iterable[str]) -> Files:
+def _status_files(status: Tree, servers: Iterable[str], deployments: Iterable[str]) -> Iterator[tuple[str, bytes]]:
     """The status of the repository, and those of `servers` and `deployments` that there are."""
     statuses: dict[str, RepositoryStatus | ServerStatus | DeploymentStatus] = {
         tree.REPOSITORY_PATH: status.repository,
         **{tree.server_path(key): status.servers[key] for key in servers if key in status.servers},
         **{tree.deployment_path(key): status.deployments[key] for key in deployments if key in status.deployments},
     }
-    return {path: emit(tree.builtins(one)) for path, one in statuses.items()}
+    return ((path, emit(tree.builtins(one))) for path, one in statuses.items())
 
 
 def _pages(status: Tree, namespaces: Iterable[str]) -> Files:

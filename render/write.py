@@ -7,13 +7,18 @@ from render.plan import FOLDERS, MANIFESTS, Files
 from render.repository import blob_id
 
 
-def against(existing: Mapping[str, str], files: Files) -> dict[str, bytes | None]:
-    """What has to change for a branch with the files `existing` (blob id by path) to hold `files`.
+def against(existing: Mapping[str, str], files: Iterable[tuple[str, bytes]]) -> dict[str, bytes | None]:
+    """What has to change for a branch with the files `existing` (blob id by path) to hold `files`, and no more.
 
     A file that belongs to nothing goes, but only below the folders that are Fresco's own.
     """
-    surplus: dict[str, bytes | None] = {path: None for path in existing if is_own(path) and path not in files}
-    return surplus | {path: content for path, content in files.items() if existing.get(path) != blob_id(content)}
+    surplus: dict[str, bytes | None] = {path: None for path in existing if is_own(path)}
+    changed: dict[str, bytes | None] = {}
+    for path, content in files:
+        surplus.pop(path, None)
+        if existing.get(path) != blob_id(content):
+            changed[path] = content
+    return surplus | changed
 
 
 def is_own(path: str) -> bool:
@@ -27,7 +32,7 @@ def to_folder(folder: Path, files: Files) -> list[Path]:
     As `against`, with `manifests/` as the only folder of its own: everything beside it stays.
     """
     existing = {path.relative_to(folder).as_posix(): path for path in _manifests(folder)}
-    changes = against({name: blob_id(path.read_bytes()) for name, path in existing.items()}, files)
+    changes = against({name: blob_id(path.read_bytes()) for name, path in existing.items()}, files.items())
     for name, content in changes.items():
         if content is None:
             existing[name].unlink()

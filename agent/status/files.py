@@ -25,7 +25,7 @@ class BranchFiles:
 
         Raises FrescoError for a tree that cannot be rendered.
         """
-        return plan.changes(before, after) if self.is_exact else write.against(self._found, plan.files(after))
+        return plan.changes(before, after) if self.is_exact else write.against(self._found, plan.one_by_one(after))
 
     def written(self) -> None:
         """What `changes` gave last is on the branch."""

@@ -8,6 +8,7 @@ import contextlib
 import json
 import logging
 import random
+import sys
 from collections.abc import AsyncIterator, Iterator
 from typing import Final
 
@@ -135,16 +136,23 @@ def _pauses() -> Iterator[float]:
 
 
 def _clean(report: SidecarReport) -> SidecarReport:
-    cleaned = {name: _clean_model(model) for name, model in report.models.items()}
-    config = _clean_config(report.config)
-    if config is report.config and all(cleaned[name] is model for name, model in report.models.items()):
-        return report
-    return replace(report, models=cleaned, config=config)
+    models = {name: _clean_model(model) for name, model in report.models.items()}
+    return replace(report, models=models, config=_clean_config(report.config))
 
 
 def _clean_model(model: ModelReport) -> ModelReport:
-    error = _clean_error(model.error)
-    return model if error is model.error else replace(model, error=error)
+    """Digests become one string in all reports: thousands of replicas tell the same ones."""
+    return replace(
+        model,
+        entry=_one(model.entry),
+        staged=tuple(map(sys.intern, model.staged)),
+        serving=_one(model.serving),
+        error=_clean_error(model.error),
+    )
+
+
+def _one(text: str | None) -> str | None:
+    return sys.intern(text) if text is not None else None
 
 
 def _clean_config(config: ConfigReport) -> ConfigReport:

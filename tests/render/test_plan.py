@@ -216,7 +216,7 @@ def test_only_own_surplus_is_deleted(tmp_path: Path) -> None:
     }
     files = {"manifests/same.yaml": b"a", "manifests/new.yaml": b"b"}
     expected = {"manifests/old.yaml": None, "status/x/y.yaml": None, "manifests/new.yaml": b"b"}
-    assert write.against(existing, files) == expected
+    assert write.against(existing, files.items()) == expected
     for name in ("README.md", "manifests/old.yaml", "status/keep.yaml"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
