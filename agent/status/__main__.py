@@ -8,7 +8,6 @@ fresco-agent run-local …                   the agent alone, for a node that ru
 import argparse
 import asyncio
 import contextlib
-import gc
 import logging
 import os
 import sys
@@ -21,7 +20,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 from aiohttp import web
 
-from agent.status import reports
+from agent.status import collector, reports
 from agent.status.local_cluster import LocalCluster
 from agent.status.loop import Agent
 from agent.status.settings import Settings
@@ -34,7 +33,6 @@ Program = Callable[[Sequence[str]], int]
 
 POLL_LOOPBACK: Final = 0.2  # seconds: a repository on this very machine is asked often, instead of a webhook
 WINDOW_LOOPBACK: Final = 0.05  # seconds: and told at once, because a commit costs nobody else anything
-_YOUNG_COLLECTIONS: Final = 1000  # before one of all objects: what is read stays, 0.3 s a look for 10,000 Deployments
 _POLLS = f"default: {limits.POLL_MAIN:g}, and {POLL_LOOPBACK:g} for a repository on this machine"
 
 
@@ -65,7 +63,7 @@ def _demo(arguments: Sequence[str]) -> int:
 def _run_local(arguments: Sequence[str]) -> int:
     options = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr)
-    gc.set_threshold(*gc.get_threshold()[:2], _YOUNG_COLLECTIONS)
+    collector.look_seldom()
     code = ExitCode.FINE
     try:
         asyncio.run(_until_told(options))

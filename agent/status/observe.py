@@ -53,7 +53,7 @@ class Observer:
         self._pods: dict[str, PodState] = {}
         self._reports: dict[str, SidecarReport | None] = {}
         self._unasked: set[str] = set()
-        self._first = asyncio.Semaphore(reports.FIRST_AT_ONCE)
+        self._turns = reports.Turns()
         self._closely: frozenset[str] = frozenset()
         self._members: dict[str, set[str]] = {}
         self._by_server: dict[str, tuple[Pod, ...]] = {}
@@ -172,7 +172,7 @@ class Observer:
 
     async def _follow(self, name: str, pod: PodState) -> None:
         closely = _server(pod) in self._closely
-        async for report in reports.follow(self._http, pod, closely=closely, first=self._first):
+        async for report in reports.follow(self._http, pod, closely=closely, turns=self._turns):
             self._take_report(name, _server(pod), report)
 
     def _take_report(self, name: str, server: str, report: SidecarReport | None) -> None:

@@ -27,6 +27,7 @@ ANSWER: Final = 5.0  # seconds for an answer that the sidecar has at hand
 CONNECT: Final = 2.0
 SAMPLE: Final = 1.0  # seconds between samples of counters and progress, which end no poll by themselves
 FIRST_AT_ONCE: Final = 100  # pods asked for their first report: at a start thousands are to be
+STILL_AT_ONCE: Final = 4000  # open polls of pods on whose servers nothing is under way: each takes some 16 KiB
 BACKOFF: Final = (0.1, 5.0)  # seconds: first and longest pause between attempts
 
 _decoder = msgspec.json.Decoder(SidecarReport)
@@ -34,6 +35,18 @@ _decoder = msgspec.json.Decoder(SidecarReport)
 
 class Refused(Exception):
     """An answer that is no report of the pod that was asked."""
+
+
+class Turns:
+    """Who of the pods of one cluster may be asked at once; the others wait, who came first goes first.
+
+    `first`: for a pod's first report. `still`: for a poll that stays open until something moves on a pod where nothing
+    is under way. In a larger fleet such pods are watched by turns: of 12,000 each is for 30 s of 90.
+    """
+
+    def __init__(self) -> None:
+        self.first = asyncio.Semaphore(FIRST_AT_ONCE)
+        self.still = asyncio.Semaphore(STILL_AT_ONCE)
 
 
 def session() -> aiohttp.ClientSession:
@@ -47,30 +60,30 @@ def session() -> aiohttp.ClientSession:
 
 
 async def follow(
-    http: aiohttp.ClientSession, pod: PodState, *, closely: bool, first: asyncio.Semaphore
+    http: aiohttp.ClientSession, pod: PodState, *, closely: bool, turns: Turns
 ) -> AsyncIterator[SidecarReport | None]:
     """Every report of `pod`, as it comes; None, each time, while it has been out of reach for longer than `GRACE`.
 
-    `closely`: sample counters and progress every `SAMPLE` seconds besides. `first`: held while it is first asked,
-    and not again: who does not answer holds up nobody. Never ends by itself, never fails.
+    `closely`: sample counters and progress every `SAMPLE` seconds besides, and wait for no turn. Who does not answer
+    holds up nobody: it has one turn for its first report. Never ends by itself, never fails.
     """
-    turn: contextlib.AbstractAsyncContextManager[object] = first
+    turn: contextlib.AbstractAsyncContextManager[object] = turns.first
     loop = asyncio.get_running_loop()
     reached, after, pauses = loop.time(), None, _pauses()
     while True:
         try:
             async with turn:
-                turn = contextlib.nullcontext()
                 report = await _ask(http, pod, after=after, closely=closely)
         except (aiohttp.ClientError, OSError, TimeoutError, Refused) as problem:
             level = logging.WARNING if isinstance(problem, Refused) else logging.DEBUG
             log.log(level, "no report of %s/%s: %s: %s", pod.namespace, pod.name, type(problem).__name__, problem)
             if loop.time() - reached >= GRACE:
                 yield None
-            after = None
+            turn, after = contextlib.nullcontext(), None
             await asyncio.sleep(next(pauses))
             continue
         yield report
+        turn = contextlib.nullcontext() if closely else turns.still
         reached, after, pauses = loop.time(), report.seq, _pauses()
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import msgspec
 
-from agent.status import reports
+from agent.status import collector, reports
 from agent.status.cluster import ClusterState, Lease
 from agent.status.loop import Agent
 from agent.status.settings import Settings
@@ -85,4 +85,5 @@ def _say(what: dict[str, float] | dict[str, int]) -> None:
 
 
 if __name__ == "__main__":
+    collector.look_seldom()  # as the program does
     asyncio.run(main(Path(sys.argv[1]), sys.argv[2]))
