@@ -1,5 +1,8 @@
 """The sidecar's report: what one pod really has and serves. `GET /v1/status?after=<seq>`, a long poll. Pure.
 
+It answers when something has changed since `seq`, or after `&wait=<seconds>`, `limits.REPORT_POLL` where that is not
+said.
+
 To the agent a report is untrusted input: it is checked against this contract and against limits of size.
 """
 

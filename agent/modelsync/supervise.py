@@ -127,10 +127,10 @@ class Supervisor:
         return application
 
     async def _status(self, request: web.Request) -> web.Response:
-        after = request.query.get("after")
+        after, wait = request.query.get("after"), _wait(request.query.get("wait"))
         async with self._news:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._news.wait_for(lambda: self._is_news(after)), limits.REPORT_POLL)
+                await asyncio.wait_for(self._news.wait_for(lambda: self._is_news(after)), wait)
             report = self._report
         if report is None:
             return web.json_response({"error": "no report yet"}, status=503)
@@ -159,3 +159,14 @@ class Supervisor:
                 worker.stdin.write(b"metrics\n")
                 await asyncio.wait_for(self._metrics_came.wait(), _METRICS_SECONDS)
         return web.Response(text=self._metrics, content_type="text/plain")
+
+
+def _wait(text: str | None) -> float:
+    """Seconds that a poll may last. Raises HTTPBadRequest."""
+    try:
+        wait = float(text) if text is not None else limits.REPORT_POLL
+    except ValueError:
+        wait = -1.0
+    if 0.0 <= wait <= limits.REPORT_POLL:
+        return wait
+    raise web.HTTPBadRequest(text=f"wait: expected seconds, 0 to {limits.REPORT_POLL:g}, got {text!r}\n")

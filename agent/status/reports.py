@@ -26,6 +26,7 @@ GRACE: Final = 3.0  # seconds that a report stays believed while its sidecar doe
 ANSWER: Final = 5.0  # seconds for an answer that the sidecar has at hand
 CONNECT: Final = 2.0
 SAMPLE: Final = 1.0  # seconds between samples of counters and progress, which end no poll by themselves
+SAMPLES_A_SECOND: Final = 200  # of all pods together: of more pods each is sampled less often
 FIRST_AT_ONCE: Final = 100  # pods asked for their first report: at a start thousands are to be
 STILL_AT_ONCE: Final = 4000  # open polls of pods on whose servers nothing is under way: each takes some 16 KiB
 BACKOFF: Final = (0.1, 5.0)  # seconds: first and longest pause between attempts
@@ -38,15 +39,30 @@ class Refused(Exception):
 
 
 class Turns:
-    """Who of the pods of one cluster may be asked at once; the others wait, who came first goes first.
+    """How the pods of one cluster share the agent: it costs the same however many they are.
 
-    `first`: for a pod's first report. `still`: for a poll that stays open until something moves on a pod where nothing
-    is under way. In a larger fleet such pods are watched by turns: of 12,000 each is for 30 s of 90.
+    `first`: held while a pod is asked for its first report. `still`: held by a poll of a pod where nothing is under
+    way; of 12,000 such pods each is watched for 30 s of 90. Who waited longest is next.
     """
 
     def __init__(self) -> None:
         self.first = asyncio.Semaphore(FIRST_AT_ONCE)
         self.still = asyncio.Semaphore(STILL_AT_ONCE)
+        self._sampled = 0
+
+    @property
+    def sample(self) -> float:
+        """Seconds between two samples of a pod that is followed closely, at most."""
+        return min(limits.REPORT_POLL, max(SAMPLE, self._sampled / SAMPLES_A_SECOND))
+
+    @contextlib.contextmanager
+    def sampled(self) -> Iterator[None]:
+        """While a pod is."""
+        self._sampled += 1
+        try:
+            yield
+        finally:
+            self._sampled -= 1
 
 
 def session() -> aiohttp.ClientSession:
@@ -64,16 +80,24 @@ async def follow(
 ) -> AsyncIterator[SidecarReport | None]:
     """Every report of `pod`, as it comes; None, each time, while it has been out of reach for longer than `GRACE`.
 
-    `closely`: sample counters and progress every `SAMPLE` seconds besides, and wait for no turn. Who does not answer
-    holds up nobody: it has one turn for its first report. Never ends by itself, never fails.
+    `closely`: sample counters and progress besides, and wait for no turn. Who does not answer holds up nobody: it has
+    one turn for its first report. Never ends by itself, never fails.
     """
+    with turns.sampled() if closely else contextlib.nullcontext():
+        async for report in _follow(http, pod, turns, closely=closely):
+            yield report
+
+
+async def _follow(
+    http: aiohttp.ClientSession, pod: PodState, turns: Turns, *, closely: bool
+) -> AsyncIterator[SidecarReport | None]:
     turn: contextlib.AbstractAsyncContextManager[object] = turns.first
     loop = asyncio.get_running_loop()
     reached, after, pauses = loop.time(), None, _pauses()
     while True:
         try:
             async with turn:
-                report = await _ask(http, pod, after=after, closely=closely)
+                report = await _ask(http, pod, after=after, wait=turns.sample if closely else limits.REPORT_POLL)
         except (aiohttp.ClientError, OSError, TimeoutError, Refused) as problem:
             level = logging.WARNING if isinstance(problem, Refused) else logging.DEBUG
             log.log(level, "no report of %s/%s: %s: %s", pod.namespace, pod.name, type(problem).__name__, problem)
@@ -110,15 +134,11 @@ def one_line(text: str) -> str:
     return escaped[: limits.MESSAGE_CHARACTERS]
 
 
-async def _ask(http: aiohttp.ClientSession, pod: PodState, *, after: str | None, closely: bool) -> SidecarReport:
+async def _ask(http: aiohttp.ClientSession, pod: PodState, *, after: str | None, wait: float) -> SidecarReport:
+    """The report at once, or with `after` once it has moved on from there, `wait` seconds later at the latest."""
     if after is None:
         return await _get(http, pod, {}, patience=ANSWER)
-    if not closely:
-        return await _get(http, pod, {"after": after}, patience=limits.REPORT_POLL + ANSWER)
-    try:
-        return await _get(http, pod, {"after": after}, patience=SAMPLE)
-    except TimeoutError:
-        return await _get(http, pod, {}, patience=ANSWER)
+    return await _get(http, pod, {"after": after, "wait": f"{wait:.3f}"}, patience=wait + ANSWER)
 
 
 async def _get(

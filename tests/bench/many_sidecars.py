@@ -13,8 +13,6 @@ from pathlib import Path
 import msgspec
 from aiohttp import web
 
-from schemas.limits import REPORT_POLL
-
 POD = "@pod@"
 
 Slices = list[tuple[str, dict[str, str]]]
@@ -35,7 +33,7 @@ async def main(slices: Slices) -> None:
         assert request.transport is not None
         report, name = known[request.transport.get_extra_info("sockname")[0]]
         if "after" in request.query:
-            await asyncio.sleep(REPORT_POLL)  # nothing moves
+            await asyncio.sleep(float(request.query["wait"]))  # nothing moves
         return web.Response(text=report.replace(POD, name), content_type="application/json")
 
     application = web.Application()

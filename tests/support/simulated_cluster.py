@@ -129,7 +129,7 @@ class SimulatedPod:
     async def _answer(self, request: web.Request) -> web.Response:
         if request.query.get("after") == self.report().seq:
             with suppress(TimeoutError):
-                async with asyncio.timeout(30.0):
+                async with asyncio.timeout(float(request.query["wait"])):
                     await self._moved.wait()
         body = self.overridden if self.overridden is not None else msgspec.json.encode(self.report())
         return web.Response(body=body, content_type="application/json")

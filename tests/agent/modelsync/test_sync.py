@@ -2,11 +2,13 @@
 
 import json
 import tarfile
+import time
 from functools import partial
 from pathlib import Path
 
 import pytest
 
+from schemas import limits
 from schemas.model_config import ConfigEntry, ConfigRevision, entry_hash
 from schemas.report import ModelReport, ModelState, Reason
 from tests.agent.modelsync.conftest import World
@@ -295,6 +297,20 @@ def test_requests_are_counted_and_their_end_is_news(world: World, tmp_path: Path
     assert after is not None
     assert not after.models["scorer"].requests.busy
     assert after.models["scorer"].requests.count == 1
+
+
+def test_a_poll_ends_when_it_was_told_to(world: World) -> None:
+    report = world.sidecar.until(lambda r: True, what="it reports")
+    begun = time.monotonic()
+    code, body = world.sidecar.get(f"/v1/status?after={report.seq}&wait=0.2")
+    assert (code, json.loads(body)["pod"]) == (200, report.pod)
+    assert time.monotonic() - begun < limits.REPORT_POLL / 2
+
+
+@pytest.mark.parametrize("wait", ["soon", "-1", "31", "nan", "inf"])
+def test_a_poll_of_another_length_is_refused(world: World, wait: str) -> None:
+    code, body = world.sidecar.get(f"/v1/status?after=0.0&wait={wait}")
+    assert (code, body.decode()) == (400, f"wait: expected seconds, 0 to 30, got '{wait}'\n")
 
 
 def test_metrics_are_in_prometheus_form(world: World) -> None:

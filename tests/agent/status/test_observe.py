@@ -1,6 +1,7 @@
 """The picture of a cluster, from a simulated cluster whose pods answer real HTTP."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -13,6 +14,7 @@ import pytest
 from agent.status import reports
 from agent.status.cluster import PodState, RouteLive
 from agent.status.observe import Observer
+from schemas import limits
 from schemas.report import ModelReport, ModelState, Requests, SidecarReport
 from tests.support.simulated_cluster import SimulatedCluster, SimulatedPod
 
@@ -72,12 +74,12 @@ async def test_no_more_pods_than_that_are_asked_for_the_first_time_at_once(
     asked: list[int] = []
     ask, now = reports._ask, 0
 
-    async def counted(http: aiohttp.ClientSession, pod: PodState, *, after: str | None, closely: bool) -> SidecarReport:
+    async def counted(http: aiohttp.ClientSession, pod: PodState, *, after: str | None, wait: float) -> SidecarReport:
         nonlocal now
         now += after is None
         asked.append(now)
         try:
-            return await ask(http, pod, after=after, closely=closely)
+            return await ask(http, pod, after=after, wait=wait)
         finally:
             now -= after is None
 
@@ -86,6 +88,50 @@ async def test_no_more_pods_than_that_are_asked_for_the_first_time_at_once(
         await until(lambda: observer.complete, "complete")
         await until(lambda: len(asked) == 4, "a poll of each, both open")
     assert max(asked) == 1
+
+
+async def test_still_pods_take_turns_and_those_that_are_followed_closely_wait_for_none(
+    cluster: SimulatedCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reports, "STILL_AT_ONCE", 1)
+    monkeypatch.setattr(limits, "REPORT_POLL", 0.1)
+    monkeypatch.setattr(reports, "SAMPLE", 0.1)
+    open_polls: list[str] = []
+    most, ask = 0, reports._ask
+
+    async def counted(http: aiohttp.ClientSession, pod: PodState, *, after: str | None, wait: float) -> SidecarReport:
+        nonlocal most
+        open_polls.append(pod.name)
+        most = max(most, len(open_polls))
+        try:
+            return await ask(http, pod, after=after, wait=wait)
+        finally:
+            open_polls.remove(pod.name)
+
+    def serving(name: str) -> bool:
+        pods = {pod.name: pod for pod in observer.picture(0.0).pods["fraud/gpu-a"]}
+        report = pods[name].report
+        return report is not None and "scorer" in report.models
+
+    async with observing(cluster) as observer:
+        await until(lambda: observer.complete, "complete")
+        monkeypatch.setattr(reports, "_ask", counted)
+        for name in ("p0", "p1"):  # each has its turn
+            cluster.pods[f"fraud/{name}"].set("scorer", ModelReport(state=ModelState.SERVING))
+            await until(lambda name=name: serving(name), "seen")  # type: ignore[misc]
+        assert most == 1
+        observer.look_closely({"fraud/gpu-a"})
+        await until(lambda: len(open_polls) == 2, "both are asked")
+
+
+@pytest.mark.parametrize(("pods", "seconds"), [(1, 1.0), (200, 1.0), (1000, 5.0), (100_000, 30.0)])
+def test_many_pods_are_sampled_less_often(pods: int, seconds: float) -> None:
+    turns = reports.Turns()
+    with contextlib.ExitStack() as stack:
+        for _ in range(pods):
+            stack.enter_context(turns.sampled())
+        assert turns.sample == seconds
+    assert turns.sample == reports.SAMPLE
 
 
 async def test_a_pod_that_comes_later_is_unknown_and_holds_nobody_up(cluster: SimulatedCluster) -> None:
