@@ -63,7 +63,6 @@ def _demo(arguments: Sequence[str]) -> int:
 def _run_local(arguments: Sequence[str]) -> int:
     options = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr)
-    collector.look_seldom()
     code = ExitCode.FINE
     try:
         asyncio.run(_until_told(options))
@@ -124,11 +123,13 @@ async def _agent(options: argparse.Namespace) -> AsyncIterator[asyncio.Task[None
         await web.TCPSite(runner, chosen.web_host, chosen.web_port).start()
         _announce(options.data, runner)
         running = asyncio.create_task(agent.run())
+        sparing = asyncio.create_task(collector.spare(agent.settled))
         try:
             yield running
         finally:
+            sparing.cancel()
             running.cancel()
-            await asyncio.wait([running])
+            await asyncio.wait([running, sparing])
             await runner.cleanup()
 
 

@@ -47,6 +47,7 @@ class Agent:
         self, *, settings: Settings, cluster: Cluster, http: aiohttp.ClientSession, clock: Callable[[], float]
     ) -> None:
         self.health = Health()
+        self.settled = asyncio.Event()  # once a look at everything is on record
         self.branch = Branch(_write_back(settings), cluster=settings.cluster)
         self._settings = settings
         self._cluster = cluster
@@ -295,6 +296,7 @@ class Agent:
         self.health.over(Trouble.CLONE)
         self._agenda.looked(looked, wake_at=advanced.wake_at, busy=_busy(advanced.tree))
         self._because.clear()
+        self.settled.set()
         if self._attendance.gap is not None and self._attendance.gap.end is not None:
             self._attendance.recorded()
 

@@ -28,7 +28,7 @@ CONNECT: Final = 2.0
 SAMPLE: Final = 1.0  # seconds between samples of counters and progress, which end no poll by themselves
 SAMPLES_A_SECOND: Final = 200  # of all pods together: of more pods each is sampled less often
 FIRST_AT_ONCE: Final = 100  # pods asked for their first report: at a start thousands are to be
-STILL_AT_ONCE: Final = 4000  # open polls of pods on whose servers nothing is under way: each takes some 16 KiB
+STILL_AT_ONCE: Final = 2000  # open polls of pods on whose servers nothing is under way: each takes some 16 KiB
 BACKOFF: Final = (0.1, 5.0)  # seconds: first and longest pause between attempts
 
 _decoder = msgspec.json.Decoder(SidecarReport)
@@ -42,7 +42,7 @@ class Turns:
     """How the pods of one cluster share the agent: it costs the same however many they are.
 
     `first`: held while a pod is asked for its first report. `still`: held by a poll of a pod where nothing is under
-    way; of 12,000 such pods each is watched for 30 s of 90. Who waited longest is next.
+    way; of 10,000 such pods each is watched for 20 s or so of 100. Who waited longest is next.
     """
 
     def __init__(self) -> None:
@@ -50,9 +50,11 @@ class Turns:
         self.still = asyncio.Semaphore(STILL_AT_ONCE)
         self._sampled = 0
 
-    @property
-    def sample(self) -> float:
-        """Seconds between two samples of a pod that is followed closely, at most."""
+    def wait(self, *, closely: bool) -> float:
+        """Seconds that a poll may last: until the next sample of a pod that is followed closely, else so long that
+        thousands that began together do not end together."""
+        if not closely:
+            return limits.REPORT_POLL * random.uniform(0.5, 1.0)
         return min(limits.REPORT_POLL, max(SAMPLE, self._sampled / SAMPLES_A_SECOND))
 
     @contextlib.contextmanager
@@ -83,32 +85,25 @@ async def follow(
     `closely`: sample counters and progress besides, and wait for no turn. Who does not answer holds up nobody: it has
     one turn for its first report. Never ends by itself, never fails.
     """
-    with turns.sampled() if closely else contextlib.nullcontext():
-        async for report in _follow(http, pod, turns, closely=closely):
-            yield report
-
-
-async def _follow(
-    http: aiohttp.ClientSession, pod: PodState, turns: Turns, *, closely: bool
-) -> AsyncIterator[SidecarReport | None]:
     turn: contextlib.AbstractAsyncContextManager[object] = turns.first
     loop = asyncio.get_running_loop()
     reached, after, pauses = loop.time(), None, _pauses()
-    while True:
-        try:
-            async with turn:
-                report = await _ask(http, pod, after=after, wait=turns.sample if closely else limits.REPORT_POLL)
-        except (aiohttp.ClientError, OSError, TimeoutError, Refused) as problem:
-            level = logging.WARNING if isinstance(problem, Refused) else logging.DEBUG
-            log.log(level, "no report of %s/%s: %s: %s", pod.namespace, pod.name, type(problem).__name__, problem)
-            if loop.time() - reached >= GRACE:
-                yield None
-            turn, after = contextlib.nullcontext(), None
-            await asyncio.sleep(next(pauses))
-            continue
-        yield report
-        turn = contextlib.nullcontext() if closely else turns.still
-        reached, after, pauses = loop.time(), report.seq, _pauses()
+    with turns.sampled() if closely else contextlib.nullcontext():
+        while True:
+            try:
+                async with turn:
+                    report = await _ask(http, pod, after=after, wait=turns.wait(closely=closely))
+            except (aiohttp.ClientError, OSError, TimeoutError, Refused) as problem:
+                level = logging.WARNING if isinstance(problem, Refused) else logging.DEBUG
+                log.log(level, "no report of %s/%s: %s: %s", pod.namespace, pod.name, type(problem).__name__, problem)
+                if loop.time() - reached >= GRACE:
+                    yield None
+                turn, after = contextlib.nullcontext(), None
+                await asyncio.sleep(next(pauses))
+                continue
+            yield report
+            turn = contextlib.nullcontext() if closely else turns.still
+            reached, after, pauses = loop.time(), report.seq, _pauses()
 
 
 def decode(body: bytes, pod: PodState) -> SidecarReport:

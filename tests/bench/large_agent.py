@@ -61,10 +61,10 @@ async def main(directory: Path, url: str) -> None:
         agent = Agent(settings=settings, cluster=StillCluster(state), http=http, clock=time.time)
         start = time.perf_counter()
         running = asyncio.create_task(agent.run())
-        while not (agent.observer.complete and agent.branch.is_exact):
-            await asyncio.wait({running}, timeout=0.05)
-            if running.done():
-                running.result()
+        sparing = asyncio.create_task(collector.spare(agent.settled))
+        await asyncio.wait({running, sparing}, return_when=asyncio.FIRST_COMPLETED)
+        if running.done():
+            running.result()
         _say({"seconds": time.perf_counter() - start, **memory()})
         while line := await asyncio.to_thread(sys.stdin.readline):
             if line.strip() == "refresh":
@@ -85,5 +85,4 @@ def _say(what: dict[str, float] | dict[str, int]) -> None:
 
 
 if __name__ == "__main__":
-    collector.look_seldom()  # as the program does
     asyncio.run(main(Path(sys.argv[1]), sys.argv[2]))
