@@ -26,7 +26,8 @@ class Moved:
 
 class Branch:
     """What is known of both branches. `tree` is None while there is no status, or none that can be read; `wanted` is
-    None while nothing can be decided. `unreadable` and `invalid` then say why: the cluster's branch, or main."""
+    None while nothing can be decided. `unreadable` and `invalid` then say why: the cluster's branch, or main.
+    `is_behind`: `wanted` was accepted before what we wrote last."""
 
     def __init__(self, writeback: WriteBack, *, cluster: str) -> None:
         self.tips = Tips(main=None, cluster=None)
@@ -34,10 +35,12 @@ class Branch:
         self.wanted: Wanted | None = None
         self.unreadable: str | None = None
         self.invalid: str | None = None
+        self.is_behind = False
         self._cluster = cluster
         self._default = f"clusters/{cluster}"
         self._loaded: Loaded | None = None
         self._memo = Memo()
+        self._ground: Tree | None = None  # what `wanted` was accepted on
         self._writeback = writeback
         self._source = Source()
         self._files = BranchFiles()
@@ -77,11 +80,17 @@ class Branch:
         written = self._writeback.write(self.tips.cluster, changes, account)
         if written.outcome in (Outcome.WRITTEN, Outcome.UNCHANGED):
             self._files.written()
-            before, self.tree = self.tree, tree
+            self.tree, self.is_behind = tree, True
             self.tips = Tips(main=self.tips.main, cluster=written.commit)
-            if not is_ground_the_same(before, tree):
-                self._accept()  # a name may be free now, or a server there that somebody waits for
         return written
+
+    def catch_up(self) -> None:
+        """Accepts what main asks for anew, where `write` changed what it says: a name may be free, or a server there
+        that somebody waits for. So does `refresh`, when something moved."""
+        if is_ground_the_same(self._ground, self.tree):
+            self._ground, self.is_behind = self.tree, False
+        else:
+            self._accept()
 
     def knows(self, commit: str) -> bool:
         """Whether the clone has `commit`."""
@@ -112,7 +121,7 @@ class Branch:
         return Tips(main=tips.main, cluster=self._writeback.turn_to(branch, tips.cluster))
 
     def _accept(self) -> None:
-        self.wanted, self.invalid = None, None
+        self.wanted, self.invalid, self._ground, self.is_behind = None, None, self.tree, False
         if self._loaded is None:
             self.invalid = "there is no such branch yet"
         elif self._is_main:

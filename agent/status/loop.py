@@ -102,6 +102,8 @@ class Agent:
     async def _turn(self) -> None:
         if self._asked or self._clock() >= self._fetch_at:
             await self._fetch(self._clock())
+        if self.branch.is_behind:
+            await self._catch_up()
         # What is decided at `now` is decided on what was seen until then: a sleep in a fetch counts, too.
         now = self._clock()
         self._notice_sleep(now)
@@ -121,7 +123,7 @@ class Agent:
 
     def _due(self) -> float:
         """When the next turn is due without an event, POSIX seconds."""
-        due = [0.0 if self._asked else self._fetch_at, self._resync_at, self._agenda.wake_at]
+        due = [0.0 if self._asked or self.branch.is_behind else self._fetch_at, self._resync_at, self._agenda.wake_at]
         if self._agenda and self.observer.complete and not self._pace.is_over:
             due.append(self._pace.not_before)
         if self._is_unapplied() and not self._pace.is_over:
@@ -144,6 +146,12 @@ class Agent:
         if moved.main or moved.cluster:
             self._take_moves(wanted, main=moved.main, cluster=moved.cluster)
         return True
+
+    async def _catch_up(self) -> None:
+        wanted = self.branch.wanted
+        await self._in_worker(self.branch.catch_up)
+        if self.branch.wanted is not wanted:
+            self._take_wanted(wanted)
 
     def _try_later(self, problem: FrescoError, now: float) -> None:
         kind = Trouble.CLONE if isinstance(problem, CloneUnwritable) else Trouble.REPOSITORY
@@ -234,7 +242,7 @@ class Agent:
         await self._write(advanced, looked, now)
 
     async def _write(self, advanced: Advanced, looked: frozenset[str] | None, now: float) -> None:
-        before, wanted = self.branch.tree, self.branch.wanted
+        before = self.branch.tree
         try:
             with self.health.write_seconds.time():
                 written = await self._in_worker(self.branch.write, advanced.tree, self._account(advanced, now))
@@ -249,8 +257,6 @@ class Agent:
         if written.outcome in (Outcome.WRITTEN, Outcome.UNCHANGED):
             self._settled(looked, advanced)
             self._take_written(written, before, advanced)
-            if self.branch.wanted is not wanted:
-                self._take_wanted(wanted)
         else:
             self._take_failure(written, now)
         await self._apply(self._clock())
