@@ -20,7 +20,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 from aiohttp import web
 
-from agent.status import collector, reports
+from agent.status import process, reports
 from agent.status.local_cluster import LocalCluster
 from agent.status.loop import Agent
 from agent.status.settings import Settings
@@ -63,6 +63,7 @@ def _demo(arguments: Sequence[str]) -> int:
 def _run_local(arguments: Sequence[str]) -> int:
     options = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr)
+    process.raise_open_files()
     code = ExitCode.FINE
     try:
         asyncio.run(_until_told(options))
@@ -123,7 +124,7 @@ async def _agent(options: argparse.Namespace) -> AsyncIterator[asyncio.Task[None
         await web.TCPSite(runner, chosen.web_host, chosen.web_port).start()
         _announce(options.data, runner)
         running = asyncio.create_task(agent.run())
-        sparing = asyncio.create_task(collector.spare(agent.settled))
+        sparing = asyncio.create_task(process.spare_collector(agent.settled))
         try:
             yield running
         finally:

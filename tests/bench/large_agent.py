@@ -16,7 +16,7 @@ from pathlib import Path
 
 import msgspec
 
-from agent.status import collector, reports
+from agent.status import process, reports
 from agent.status.cluster import ClusterState, Lease
 from agent.status.loop import Agent
 from agent.status.settings import Settings
@@ -61,7 +61,7 @@ async def main(directory: Path, url: str) -> None:
         agent = Agent(settings=settings, cluster=StillCluster(state), http=http, clock=time.time)
         start = time.perf_counter()
         running = asyncio.create_task(agent.run())
-        sparing = asyncio.create_task(collector.spare(agent.settled))
+        sparing = asyncio.create_task(process.spare_collector(agent.settled))  # as the program does
         await asyncio.wait({running, sparing}, return_when=asyncio.FIRST_COMPLETED)
         if running.done():
             running.result()
