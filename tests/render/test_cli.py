@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from render import plan, tree
+from render import cli, plan, tree
 from render.cli import main
 from tests.support.git import commit_files, git
 
@@ -136,18 +136,18 @@ def test_a_mistake_of_ours_has_no_traceback(
     assert "Traceback" not in output
 
 
-def test_help_has_an_example_and_needs_no_agent() -> None:
-    code = "import sys; import render.cli; print([name for name in sys.modules if name.split('.')[0] == 'agent'])"
+@pytest.mark.parametrize("command", [None, *cli.COMMANDS])
+def test_help_has_an_example(command: str | None, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        main([*([command] if command else []), "--help"])
+    assert f"\nexamples:\n  fresco {command or ''}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("arguments", "foreign"), [("--help", {"agent", "pygit2", "msgspec"}), ("lock -h", {"agent"})])
+def test_help_imports_little(arguments: str, foreign: set[str]) -> None:
+    code = f"import sys; from render.cli import parser; parser({arguments.split()}); print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert done.stdout == "[]\n"
-    done = subprocess.run(
-        [sys.executable, "-c", "from render.cli import main; main(['--help'])"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert "fresco render --cluster prod" in done.stdout
+    assert not foreign & {name.split(".")[0] for name in done.stdout.split()}
 
 
 def test_a_reader_that_has_seen_enough_is_no_error() -> None:
