@@ -277,7 +277,7 @@ class InferenceServerSpec(Contract, frozen=True, kw_only=True):
     backend: Backend
     replicas: Annotated[
         int | Autoscale,
-        Meta(description="Pods of the main slice; or `min` and `max`, with a target for an autoscaler."),
+        Meta(description="Pods of the main slice, or a range of them for an autoscaler."),
     ] = 1
     canary: Canary | None = None
     resources: Resources = Resources()
