@@ -8,9 +8,7 @@ import re
 from string import Template
 from typing import Final
 
-from schemas.resources import BackendType
-
-DEFAULT_VERSIONS: Final = {BackendType.TRITON: "24.10", BackendType.VLLM: "0.32.0"}
+DEFAULT_VERSION: Final = "24.10"  # of Triton
 
 _PLAIN: Final = re.compile(r"[A-Za-z]([A-Za-z0-9:/._~%=&?@+-]*[A-Za-z0-9/_])?")
 _WORDS: Final = frozenset(("true", "false", "yes", "no", "on", "off", "null", "y", "n"))
@@ -56,21 +54,20 @@ metadata:
   namespace: $namespace
 spec:
   backend:
-    type: $backend
-    version: "$version" # of the default image
+    type: triton
+    version: $version # of the default image
   replicas: 2 # carry all requests; or a range: {min: 2, max: 8}
   canary: # a further slice, which tries new revisions first
     replicas: 1
   resources: # of one replica: requests and limits alike
     cpu: "1"
     memory: 2Gi
-$gpu  # update: replace # where there is no spare GPU: the old pod goes before the new one comes
+    # gpu:
+    #   count: 1
+    #   memory: 24Gi
+  # update: replace # where there is no spare GPU: the old pod goes before the new one comes
   # credentials: models # the Secret with which models are downloaded
 """
-_GPU: Final = {
-    BackendType.TRITON: "    # gpu:\n    #   count: 1\n    #   memory: 24Gi\n",
-    BackendType.VLLM: "    gpu:\n      count: 1\n      memory: 24Gi\n",
-}
 
 _DEPLOYMENT = """\
 # A Deployment: one model on one server. Change `revision`, `uri` and `digest` to roll out another revision.
@@ -136,10 +133,10 @@ def pre_commit() -> str:
     return _PRE_COMMIT
 
 
-def server(*, name: str, namespace: str, backend: BackendType, version: str) -> str:
+def server(*, name: str, namespace: str, version: str) -> str:
     """An InferenceServer with a canary slice."""
-    fields = {"name": scalar(name), "namespace": scalar(namespace), "backend": backend.value, "version": version}
-    return Template(_SERVER).substitute(fields, gpu=_GPU[backend])
+    names = {"name": scalar(name), "namespace": scalar(namespace)}
+    return Template(_SERVER).substitute(names, version=json.dumps(version))
 
 
 def deployment(*, name: str, namespace: str, server: str, revision: str, uri: str) -> str:

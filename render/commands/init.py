@@ -8,7 +8,6 @@ from pathlib import Path
 from render import templates
 from render.document import REPOSITORY_FILE
 from render.errors import AlreadyThere, ExitCode
-from schemas.resources import BackendType
 
 EXAMPLES = """\
 examples:
@@ -48,7 +47,6 @@ def run(options: argparse.Namespace) -> ExitCode:
 
 def first_files() -> Mapping[str, str]:
     """What is written, by path. The example's Deployment is a comment, because its model is nowhere."""
-    version = templates.DEFAULT_VERSIONS[BackendType.TRITON]
     example = templates.deployment(
         name="scorer",
         namespace="example",
@@ -60,7 +58,7 @@ def first_files() -> Mapping[str, str]:
         REPOSITORY_FILE: templates.repository(),
         ".pre-commit-config.yaml": templates.pre_commit(),
         "example/servers/cpu-a.yaml": templates.server(
-            name="cpu-a", namespace="example", backend=BackendType.TRITON, version=version
+            name="cpu-a", namespace="example", version=templates.DEFAULT_VERSION
         ),
         "example/deployments/scorer.yaml": templates.commented(example),
     }

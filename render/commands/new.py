@@ -5,12 +5,13 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from render import settings, templates
+from render import settings, templates, validate
 from render.document import REPOSITORY_FILE, Loaded, prefix
 from render.errors import AlreadyThere, ExitCode, FrescoError, NotFound
 from render.load import load_file
 from render.resource import Resource, identify
-from schemas.resources import BackendType, Grant, RepositorySpec
+from render.validate import Scope
+from schemas.resources import Grant, Images, InferenceServer, RepositorySpec
 
 EXAMPLES = """\
 examples:
@@ -35,8 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         one.add_argument("--cluster", help="one of fresco.yaml's clusters; needed when they have folders of their own")
         one.add_argument("-C", dest="directory", type=Path, default=Path(), metavar="DIR", help="the repository")
         one.add_argument("--quiet", action="store_true", help="say nothing of what comes next")
-    server.add_argument("--backend", type=BackendType, choices=list(BackendType), default=BackendType.TRITON)
-    server.add_argument("--version", help="of the backend's default image")
+    server.add_argument("--version", default=templates.DEFAULT_VERSION, help="of Triton (default: %(default)s)")
     deployment.add_argument("--server", required=True, help="the InferenceServer, in the same namespace")
     deployment.add_argument("--uri", help="where the model's files are (default: a place that the namespace may use)")
     deployment.add_argument("--revision", default="1", help="a label for people (default: 1)")
@@ -47,7 +47,9 @@ def run(options: argparse.Namespace) -> ExitCode:
     repository = _repository(options.directory)
     grant = repository.namespaces.get(options.namespace) if repository is not None else None
     text = _text(options, grant)
-    _check(text)
+    _check(
+        text, Scope(options.namespace, grant, repository.images if repository is not None else Images(), local=False)
+    )
     if options.output == _STDOUT:
         sys.stdout.write(text)
         return ExitCode.FINE
@@ -72,10 +74,7 @@ def _repository(directory: Path) -> RepositorySpec | None:
 
 def _text(options: argparse.Namespace, grant: Grant | None) -> str:
     if options.what == "server":
-        version = options.version or templates.DEFAULT_VERSIONS[options.backend]
-        return templates.server(
-            name=options.name, namespace=options.namespace, backend=options.backend, version=version
-        )
+        return templates.server(name=options.name, namespace=options.namespace, version=options.version)
     return templates.deployment(
         name=options.name,
         namespace=options.namespace,
@@ -93,11 +92,13 @@ def _uri(name: str, namespace: str, grant: Grant | None) -> str:
     return f"{begin}/{name}/1{archive}"
 
 
-def _check(text: str) -> None:
+def _check(text: str, scope: Scope) -> None:
     """Raises FrescoError, with what is wrong with the values that were given."""
     (document,) = load_file("-", text.encode()).documents
     resource = identify(document)
-    findings = resource.findings if isinstance(resource, Resource) else (resource,)
+    findings = list(resource.findings) if isinstance(resource, Resource) else [resource]
+    if isinstance(resource, Resource) and isinstance(resource.spec, InferenceServer):
+        findings += validate.server(resource, resource.spec, scope)
     if findings:
         raise FrescoError("; ".join(finding.message for finding in findings))
 
