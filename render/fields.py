@@ -19,7 +19,6 @@ from render.explain import expected, listed
 from render.resolve import rollout_policy
 from schemas.resources import RolloutDefaults, RolloutSource
 
-KINDS: Final = ("repository", "inferenceserver", "deployment")
 _SHORT: Final = {"server": "inferenceserver"}
 _WIDTH: Final = 100
 _UNITS: Final = ((86400, "d"), (3600, "h"), (60, "m"), (1, "s"), (0.001, "ms"))
@@ -56,10 +55,10 @@ def find(path: str) -> Field:
     """The field at `path`. Raises NotFound, with a suggestion."""
     kind, *names = path.replace("[]", "").split(".")
     kind = _SHORT.get(kind.lower(), kind.lower())
-    if kind not in KINDS:
-        close = get_close_matches(kind, KINDS, 1)
+    if kind not in schemas.WRITTEN:
+        close = get_close_matches(kind, schemas.WRITTEN, 1)
         hint = f"; did you mean {close[0]}?" if close else ""
-        raise NotFound(f"{path}: expected a path that begins with {listed(KINDS)}{hint}")
+        raise NotFound(f"{path}: expected a path that begins with {listed(schemas.WRITTEN)}{hint}")
     field = Field((kind,), _resolved(kind, schemas.load(kind)), is_required=True)
     for name in _from_root(field, names):
         field = _step(field, name, path)
@@ -68,7 +67,7 @@ def find(path: str) -> Field:
 
 def paths() -> Iterator[str]:
     """The paths of all fields, without `spec`."""
-    for kind in KINDS:
+    for kind in schemas.WRITTEN:
         for one in _all_below(find(kind)):
             kind, *names = one.path
             yield ".".join((kind, *(names[1:] if names[0] == "spec" and names[1:] else names)))

@@ -51,6 +51,11 @@ class Model:
     index: int
     places: Places
 
+    @property
+    def place(self) -> str:
+        """`file:line:column`."""
+        return f"{self.file}:{self.line}:{self.column}"
+
 
 @dataclass(frozen=True, slots=True)
 class Computed:
@@ -73,11 +78,9 @@ def storage_digest(uri: str, follow: "Callable[[str], AbstractContextManager[Wat
 
     `follow(name)` follows the download; the name is the address without what may be secret.
     """
-    try:
-        from agent.storage import StorageError, public
-        from agent.storage.digest_of import digest_of
-    except ImportError as error:
-        raise CannotLock(f"{error.name} is missing: pip install 'fresco[lock]'") from error
+    from agent.storage import StorageError, public
+    from agent.storage.digest_of import digest_of
+
     try:
         with follow(public(uri)) as watch:
             return asyncio.run(digest_of(uri, watch))
@@ -137,7 +140,7 @@ def locked(file: str, content: bytes, digester: Digester, *, again: bool) -> tup
     try:
         return _spliced(file, content, edits, {one.model.index: one.digest for one in done}), [*done, *failed]
     except CannotLock as error:
-        return content, [*failed, CannotLock(f"{file}: {error}")]
+        return content, [*failed, CannotLock(f"{done[0].model.place}: {error}")]
 
 
 def _computed(file: str, content: bytes, digester: Digester, *, again: bool) -> Iterator[Computed | CannotLock]:
@@ -148,7 +151,7 @@ def _computed(file: str, content: bytes, digester: Digester, *, again: bool) -> 
             try:
                 yield Computed(one, digester(one.uri))
             except CannotLock as error:
-                yield CannotLock(f"{one.file}:{one.line}:{one.column}: {error}")
+                yield CannotLock(f"{one.place}: {error}")
 
 
 def _models(file: str, content: bytes) -> Iterator[Model | CannotLock]:
@@ -175,16 +178,15 @@ def _edit(text: str, one: Computed) -> Edit | CannotLock:
     """What writes the digest down, or why it has no place."""
     places = one.model.places
     model, uri = places.exactly(_MODEL), places.exactly((*_MODEL, "uri"))
-    where = f"{one.model.file}:{one.model.line}:{one.model.column}"
     if model is None or uri is None:
-        return CannotLock(f"{where}: the model is written by an alias: write the digest by hand")
+        return CannotLock(f"{one.model.place}: the model is written by an alias: write the digest by hand")
     there = places.exactly((*_MODEL, "digest"))
     if there is not None:
         return _filled(text, there, one.digest)
     if model.is_flow:
         return Edit(uri.span[1], uri.span[1], f", digest: {one.digest}")
     if _line_end(text, uri.span[0]).start() < uri.span[1]:
-        return CannotLock(f"{where}: write the address on one line, or the digest by hand")
+        return CannotLock(f"{one.model.place}: write the address on one line, or the digest by hand")
     return _added(text, uri, one.digest)
 
 
@@ -234,14 +236,18 @@ def _check(file: str, before: bytes, after: bytes, digests: Mapping[int, str]) -
     except ValueError as error:
         raise CannotLock(f"not every program can read this file, write its digests by hand: {error}") from error
     if any(_with_digests(old, digests) != new for old, new in (ours, others)):
-        raise CannotLock("its digests cannot be written without changing more: write them by hand")
+        raise CannotLock("the digests cannot be written without changing more: write them by hand")
 
 
-def _with_digests(documents: Mapping[int, Any], digests: Mapping[int, str]) -> dict[int, Any]:
-    changed = {index: deepcopy(documents[index]) for index in digests}
+def _with_digests(documents: dict[int, Any], digests: Mapping[int, str]) -> dict[int, Any]:
+    changed = deepcopy(documents)
     for index, digest in digests.items():
-        changed[index]["spec"]["model"]["digest"] = digest
-    return {**documents, **changed}
+        model = changed.get(index)
+        for name in _MODEL:
+            model = model.get(name) if isinstance(model, dict) else None
+        if isinstance(model, dict):
+            model["digest"] = digest
+    return changed
 
 
 def _replace(path: Path, content: bytes) -> None:

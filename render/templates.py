@@ -114,6 +114,7 @@ repos:
         language: system
         pass_filenames: false
         always_run: true # a deletion can break what stays
+        require_serial: true
   # These use the `fresco` of your machine. To have the same one everywhere, let pre-commit install it instead:
   # - repo: URL of Fresco's repository
   #   rev: v0.1.0

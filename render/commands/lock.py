@@ -62,8 +62,7 @@ def _say(one: Computed | CannotLock, options: argparse.Namespace, out: TextIO) -
         return True
     model = one.model
     if options.check:
-        place = f"{model.file}:{model.line}:{model.column}"
-        out.write(f"{place}: the digest of {model.key}: expected {one.digest}, found {model.digest or 'none'}\n")
+        out.write(f"{model.place}: the digest of {model.key}: expected {one.digest}, found {model.digest or 'none'}\n")
     elif not options.quiet:
         out.write(f"{model.file}:{model.line}: {model.key} {one.digest}\n")
     return bool(options.check)

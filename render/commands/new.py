@@ -7,6 +7,7 @@ from typing import Final
 
 from render import settings, templates, validate
 from render.document import REPOSITORY_FILE, Loaded, prefix
+from render.editor import FOLDER, line, schema_name
 from render.errors import AlreadyThere, ExitCode, FrescoError, NotFound
 from render.load import load_file
 from render.resource import Resource, identify
@@ -22,6 +23,7 @@ examples:
 
 _STDOUT: Final = Path("-")
 _FOLDERS: Final = {"server": "servers", "deployment": "deployments"}
+_KINDS: Final = {"server": "inferenceserver", "deployment": "deployment"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,6 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     server = kinds.add_parser("server", help="an InferenceServer: replicas that models are served on")
     deployment = kinds.add_parser("deployment", help="a Deployment: a model on a server")
     for one in (server, deployment):
+        one.formatter_class, one.epilog = parser.formatter_class, EXAMPLES
         one.add_argument("name", metavar="NAME", help="what it is called")
         one.add_argument("--output", type=Path, metavar="FILE", help="where, or - to print it (default: by its name)")
         one.add_argument("--namespace", required=True, metavar="NS", help="the namespace that it belongs to")
@@ -54,7 +57,7 @@ def run(options: argparse.Namespace) -> ExitCode:
         sys.stdout.write(text)
         return ExitCode.FINE
     path = options.directory / (options.output or _path(options, repository))
-    _write(path, text)
+    _write(path, _for_editors(options, path) + text)
     sys.stdout.write(f"{path}\n")
     if not options.quiet:
         sys.stderr.write("".join(f"fresco: {line}\n" for line in _next(options, path, repository, grant)))
@@ -114,6 +117,12 @@ def _path(options: argparse.Namespace, repository: RepositorySpec | None) -> Pat
         names = " or --cluster ".join(one.name for one in clusters)
         raise NotFound(f"fresco.yaml's clusters have folders of their own: say --cluster {names}")
     return Path(folders.pop(), options.namespace, _FOLDERS[options.what], f"{options.name}.yaml")
+
+
+def _for_editors(options: argparse.Namespace, path: Path) -> str:
+    """The line that leads to the schema, where the repository keeps it."""
+    schema = options.directory / FOLDER / schema_name(_KINDS[options.what])
+    return f"{line(schema, path)}\n" if schema.is_file() else ""
 
 
 def _write(path: Path, text: str) -> None:

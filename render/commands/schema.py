@@ -2,12 +2,11 @@
 
 import argparse
 import json
-import os
 import sys
 from pathlib import Path
-from typing import Final
 
 import schemas
+from render.editor import FOLDER, line, schema_name
 from render.errors import ExitCode, FrescoError
 from render.load import load_file
 from render.resource import Resource, identify
@@ -19,11 +18,6 @@ examples:
   fresco schema --output .fresco/schemas       write those of people's files, for editors
   fresco schema --line fraud/servers/a.yaml    the line with which an editor checks that file
 """
-
-FOLDER: Final = Path(".fresco/schemas")
-"""Where `--line` looks for schemas in a repository, unless it is told."""
-
-_OF_PEOPLE: Final = ("repository", "inferenceserver", "deployment")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,31 +34,21 @@ def run(options: argparse.Namespace) -> ExitCode:
     """As every command. Raises FrescoError where `--line` cannot tell the kind."""
     folder = options.directory / (options.output or FOLDER)
     if options.output is not None:
-        for kind in [options.kind] if options.kind else _OF_PEOPLE:
+        for kind in [options.kind] if options.kind else schemas.WRITTEN:
             sys.stdout.write(f"{_write(folder, kind)}\n")
     if options.line is not None:
         file = options.directory / options.line
-        sys.stdout.write(line(folder / _name(options.kind or _kind(file)), file) + "\n")
+        sys.stdout.write(line(folder / schema_name(options.kind or _kind(file)), file) + "\n")
     elif options.output is None:
         sys.stdout.write(_text(options.kind) if options.kind else "".join(f"{name}\n" for name in schemas.NAMES))
     return ExitCode.FINE
 
 
-def line(schema: Path, file: Path) -> str:
-    """What tells yaml-language-server to check `file` by `schema`: a path that begins at the file's folder."""
-    relative = Path(os.path.relpath(schema, file.parent)).as_posix()
-    return f"# yaml-language-server: $schema={relative if relative.startswith('.') else './' + relative}"
-
-
 def _write(folder: Path, kind: str) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / _name(kind)
+    path = folder / schema_name(kind)
     path.write_text(_text(kind), "utf-8")
     return path
-
-
-def _name(kind: str) -> str:
-    return f"{kind}.schema.json"
 
 
 def _text(kind: str) -> str:

@@ -185,6 +185,26 @@ def test_what_was_locked_once_is_locked_anew_in_the_same_place(file: tuple[str, 
     assert again == first.replace(DIGEST.encode(), OLD.encode())
 
 
+@settings(max_examples=400, deadline=None)
+@given(
+    st.text(st.sampled_from("a#:,-~ \t\r\n\x07\x85\u2028\ufeff{}[]&*!|>'\"%@`é😀"), max_size=20),
+    st.sampled_from(["spec:", "  server: gpu-a", "  model:", "# here", 'revision: "1"', "s3://a/b", "name: x"]),
+    st.booleans(),
+)
+def test_whatever_is_in_a_file_it_is_locked_or_left_alone_and_said(wild: str, where: str, is_windows: bool) -> None:
+    """Much of this is no YAML, or none that all programs read alike."""
+    text = BLOCK.replace(where, f"{where}{wild}")
+    before = (text.replace("\n", "\r\n") if is_windows else text).encode()
+    after, results = locked("a.yaml", before, lambda _: DIGEST, again=False)
+    written = [one for one in results if not isinstance(one, CannotLock)]
+    if written:
+        (line,) = [one for one in after.splitlines(keepends=True) if DIGEST.encode() in one]
+        assert line.strip() == f"digest: {DIGEST}".encode()
+        assert before == after.replace(line, b"")
+    else:
+        assert after == before
+
+
 # ---- the program
 
 

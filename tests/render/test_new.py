@@ -127,6 +127,14 @@ def test_a_namespace_that_may_use_nothing_is_told_so(repository: Path, capsys: p
     assert "fresco.yaml has no namespace fraud" in capsys.readouterr().err
 
 
+def test_a_new_file_begins_with_its_schema_where_the_repository_keeps_it(repository: Path) -> None:
+    assert main(["schema", "-C", str(repository), "--output", ".fresco/schemas"]) == 0
+    assert main(["new", "server", "gpu-a", "--namespace", "example", "--quiet", "-C", str(repository)]) == 0
+    first = (repository / "example" / "servers" / "gpu-a.yaml").read_text().splitlines()[0]
+    assert first == "# yaml-language-server: $schema=../../.fresco/schemas/inferenceserver.schema.json"
+    assert main(["validate", str(repository)]) == 0
+
+
 def test_a_dash_prints_and_needs_no_repository(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
