@@ -33,10 +33,11 @@ def check(files: Files) -> Checked:
     """Everything that is to be said of `files`."""
     loaded = load(files)
     spec = settings.read(loaded)
-    is_whole = isinstance(spec, RepositorySpec)
-    found = report.in_order(_of_clusters(loaded, spec) if isinstance(spec, RepositorySpec) else spec)
-    left = silence.silenced(found, _comments(files, loaded), is_whole=is_whole)
-    return Checked(tuple(report.in_order(left)), len(loaded.files), is_whole)
+    if not isinstance(spec, RepositorySpec):
+        return Checked(tuple(report.in_order(spec)), len(loaded.files), is_whole=False)
+    found = report.in_order(_of_clusters(loaded, spec))
+    left = silence.silenced(found, _comments(files, loaded))
+    return Checked(tuple(report.in_order(left)), len(loaded.files), is_whole=True)
 
 
 def _of_clusters(loaded: Loaded, spec: RepositorySpec) -> list[Finding]:
@@ -46,8 +47,11 @@ def _of_clusters(loaded: Loaded, spec: RepositorySpec) -> list[Finding]:
 def _comments(files: Files, loaded: Loaded) -> dict[str, list[Comment]]:
     """The comments of the files in which one may silence something."""
     mark = silence.MARK.encode()
-    contents = {path: files.read(path) for path, file in loaded.files.items() if file.documents}
-    return {path: comments(content) for path, content in contents.items() if mark in content}
+    return {
+        path: comments(content)
+        for path, file in loaded.files.items()
+        if file.documents and mark in (content := files.read(path))
+    }
 
 
 def _files(finding: Finding) -> tuple[str, ...]:

@@ -384,5 +384,6 @@ def _from_yaml(error: YAMLError, text: str) -> _Unreadable:
         at = Position(mark.line + 1, mark.column + 1) if mark is not None else Position(1, 1)
         return _Unreadable(f"expected YAML: {' '.join(part for part in (error.context, error.problem) if part)}", at)
     if isinstance(error, ReaderError):
-        return _Unreadable(f"expected YAML: {error.reason}", _end_of(text[: error.position]))
+        before = text.encode()[: error.position]  # the parser was handed UTF-8 and counts its bytes
+        return _Unreadable(f"expected YAML: {error.reason}", _end_of(before.decode("utf-8", "replace")))
     return _Unreadable(f"expected YAML: {error}", Position(1, 1))

@@ -265,7 +265,8 @@ class _Acceptance:
             if conflict is None:
                 owners.take(key, needs)
             else:
-                self._refuse(key, *_belongs(*conflict), self._first(DEPLOYMENT, conflict[1]))
+                rule, path, message = _belongs(*conflict)
+                self._refuse(key, rule, path, message, self._first(DEPLOYMENT, conflict[1]), path)
 
     def _give_room(self) -> None:
         """Memory and model configs are finite. What is there comes first, wanted now or not; then who asks, by name."""
@@ -279,7 +280,7 @@ class _Acceptance:
             host = self._hosts.get(server)
             resources = host.template.resources if host is not None else None
             for key, rule, path, message in self._made(_crowded, server, server, tuple(models.items()), resources):
-                self._refuse(key, rule, path, message, None)
+                self._refuse(key, rule, path, message, self._first(SERVER, server), ("spec", "resources"))
 
     @property
     def _before(self) -> Mapping[str, DeploymentStatus]:
@@ -289,12 +290,12 @@ class _Acceptance:
         before = self._before.get(key)
         return before is not None and before.current is not None
 
-    def _refuse(self, key: str, rule: Rule, path: Path, message: str, other: Resource | None) -> None:
-        """What is refused is as it was before. What nobody asks for cannot be refused. `other`: who has it, if told."""
+    def _refuse(self, key: str, rule: Rule, path: Path, message: str, other: Resource | None, there: Path) -> None:
+        """What is refused is as it was before. What nobody asks for cannot be refused. `other`: who has it, `there`."""
         wanted = self._deployments.get(key)
         if isinstance(wanted, WantedDeployment):
             resource = self._resources[DEPLOYMENT][key][0]
-            self._deployments[key] = self._made(_refused, key, wanted, resource, rule, path, message, other)
+            self._deployments[key] = self._made(_refused, key, wanted, resource, rule, path, message, other, there)
 
     # ---- what is missing
 
@@ -391,10 +392,16 @@ def _duplicates(*resources: Resource) -> Kept:
 
 
 def _refused(
-    wanted: WantedDeployment, resource: Resource, rule: Rule, path: Path, message: str, other: Resource | None
+    wanted: WantedDeployment,
+    resource: Resource,
+    rule: Rule,
+    path: Path,
+    message: str,
+    other: Resource | None,
+    there: Path,
 ) -> Kept:
-    there = other.place(path) if other is not None else None
-    return Kept(_in_order([*wanted.findings, resource.finding(rule, path, message, other=there)]))
+    second = other.place(there) if other is not None else None
+    return Kept(_in_order([*wanted.findings, resource.finding(rule, path, message, other=second)]))
 
 
 def _host_before(status: ServerStatus) -> Host | None:

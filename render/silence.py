@@ -39,13 +39,11 @@ class _Silence(NamedTuple):
         return _finding(self.file, self.comment, rule, message, hint)
 
 
-def silenced(
-    findings: Sequence[Finding], comments: Mapping[str, Iterable[Comment]], *, is_whole: bool
-) -> list[Finding]:
-    """`findings` without the warnings that `comments`, by file, silence, and with those about the comments.
+def silenced(findings: Sequence[Finding], comments: Mapping[str, Iterable[Comment]]) -> list[Finding]:
+    """`findings`, all there are, without the warnings that `comments`, by file, silence, and with those about comments.
 
-    `is_whole`: everything was looked at, so that a comment without a finding silences nothing. Of a file with errors
-    that is never said, because a resource with errors is not looked at for warnings.
+    That a comment silences nothing is not said of a file with errors, because a resource with errors is not looked at
+    for warnings.
     """
     there: dict[_Where, list[Finding]] = defaultdict(list)
     for one in findings:
@@ -60,7 +58,7 @@ def silenced(
         if any(one.severity == "error" for one in there.get(asked.where, ())):
             message = f"{asked.rule} is an error here, and only warnings are ignored"
             about.append(asked.finding(Rule.IGNORED_ERROR, message))
-        elif asked.where not in there and is_whole and asked.file not in with_errors:
+        elif asked.where not in there and asked.file not in with_errors:
             message = f"line {asked.comment.target} has no finding {asked.rule} to ignore"
             about.append(asked.finding(Rule.IGNORED_NOTHING, message, "remove the comment"))
     return [*left, *about]

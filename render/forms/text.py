@@ -29,8 +29,9 @@ def excerpt(line: str, column: int, room: int) -> tuple[str, int]:
     before, after = printable(line[: column - 1]), printable(line[column - 1 :])
     if columns(before) + columns(after) <= room:
         return before + after, columns(before)
-    if columns(before) > room // 2:
-        before = _CUT + _last(before, room // 2 - 1)
+    left = max(room // 2, room - columns(after))
+    if columns(before) > left:
+        before = _CUT + _last(before, left - 1)
     if columns(after) > room - columns(before):
         after = _first(after, room - columns(before) - 1) + _CUT
     return before + after, columns(before)
