@@ -358,8 +358,9 @@ def _deployment(resource: Resource, scope: Scope, defaults: RolloutDefaults, hos
 
 
 def _closest(wanted: str, servers: tuple[str, ...]) -> str:
-    """Which of `servers` is called most like the wanted one; nothing where none is."""
-    return next(iter(get_close_matches(wanted, servers, 1)), "")
+    """Which of `servers` in the namespace of the wanted one is called most like it; nothing where none is."""
+    beside = [one for one in servers if one.startswith(f"{wanted.split('/')[0]}/")]
+    return next(iter(get_close_matches(wanted, beside, 1)), "")
 
 
 def _homeless(resource: Resource, scope: Scope, close: Resource | None) -> Kept:

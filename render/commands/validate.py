@@ -45,7 +45,7 @@ exit codes: 0 no errors, 1 errors, 2 wrong use, 3 a mistake in Fresco
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """As every command."""
     parser.add_argument("paths", nargs="*", metavar="PATH", help="files or folders, - for standard input")
-    parser.add_argument("-C", dest="directory", type=Path, metavar="DIR", help="the repository's root")
+    parser.add_argument("-C", dest="directory", type=Path, metavar="DIR", help="the root; PATHs are still from here")
     parser.add_argument("--format", choices=FORMS, default="text", help="how to write it (default: text)")
     parser.add_argument("--severity", choices=SEVERITIES, default="warning", help="the least that is shown")
     parser.add_argument("--select", action="append", type=_rules, metavar="FRnnn,…", help="these rules alone")

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from render.check import check
+from render.files import Replaced
 from render.repository import WorkingTree
 from schemas.status import Finding, OtherPlace
 
@@ -49,3 +50,14 @@ def test_a_finding_about_two_places_names_both(case: str, rule: str, places: dic
 def test_a_finding_concerns_the_files_of_both_its_places(paths: list[str], expected: bool) -> None:
     checked = check(WorkingTree(BAD / "duplicate-model" / "repo"))
     assert bool(checked.among(paths)) == expected
+
+
+def test_a_server_of_another_namespace_is_not_suggested() -> None:
+    repository = BAD / "missing-server" / "repo"
+    server = (repository / "server.yaml").read_text().replace("namespace: fraud", "namespace: other")
+    (finding,) = [
+        one
+        for one in check(Replaced(WorkingTree(repository), "server.yaml", server.encode())).findings
+        if one.rule == "FR021"
+    ]
+    assert (finding.hint, finding.other) == (None, None)
