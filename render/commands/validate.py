@@ -35,6 +35,7 @@ examples:
   fresco validate - --stdin-name a.yaml < buffer    a.yaml as it is in an editor
 
 The repository is the first folder upwards with a fresco.yaml. It is checked as a whole, whatever of it is shown.
+DIR and PATHs are looked up from the current folder, and paths are printed as they are seen from there.
 A warning is silenced in its line, or alone in the line above:
   - {weight: 50}  # fresco: ignore FR044 because the second canary comes in March
 
@@ -45,7 +46,7 @@ exit codes: 0 no errors, 1 errors, 2 wrong use, 3 a mistake in Fresco
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """As every command."""
     parser.add_argument("paths", nargs="*", metavar="PATH", help="files or folders, - for standard input")
-    parser.add_argument("-C", dest="directory", type=Path, metavar="DIR", help="the root; PATHs are still from here")
+    parser.add_argument("-C", dest="directory", type=Path, metavar="DIR", help="the repository's root")
     parser.add_argument("--format", choices=FORMS, default="text", help="how to write it (default: text)")
     parser.add_argument("--severity", choices=SEVERITIES, default="warning", help="the least that is shown")
     parser.add_argument("--select", action="append", type=_rules, metavar="FRnnn,…", help="these rules alone")
