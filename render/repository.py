@@ -123,6 +123,12 @@ class WorkingTree:
         return self._git.path_is_ignored(relative) and relative not in self._git.index
 
 
+def top(path: Path) -> Path | None:
+    """The top of the git work tree that `path` is in, None outside of one. Raises NotFound where git cannot tell."""
+    found = _discover(path)
+    return Path(found.workdir) if found is not None and found.workdir is not None else None
+
+
 class Repository:
     """One git repository, bare or ordinary."""
 
