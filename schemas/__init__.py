@@ -21,6 +21,7 @@ NAMES = (
     "deployment-status",
     "model-config",
     "sidecar-report",
+    "findings",
 )
 
 
