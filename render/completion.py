@@ -15,6 +15,7 @@ from argcomplete.completers import FilesCompleter
 from argcomplete.shell_integration import shellcode
 
 from render.document import REPOSITORY_FILE
+from render.root import root_of
 
 SHELLS: Final = ("bash", "zsh", "fish")
 LINE: Final = "COMP_LINE"
@@ -38,7 +39,7 @@ class _Names(FilesCompleter):
         """As argcomplete asks: `asked` has the `action`, and the `parsed_args` before it."""
         name = getattr(asked["action"], "dest", "")
         if name in _NAMES:
-            return _NAMES[name](getattr(asked["parsed_args"], "directory", None) or Path())
+            return _NAMES[name](getattr(asked["parsed_args"], "directory", None) or root_of(Path()))
         return super().__call__(prefix, **asked)
 
 

@@ -26,7 +26,7 @@ next:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """As every command."""
     parser.add_argument("directory", nargs="?", type=Path, default=Path(), metavar="DIR", help="where (default: here)")
-    parser.add_argument("--quiet", action="store_true", help="print nothing")
+    parser.add_argument("-q", "--quiet", action="store_true", help="print nothing")
 
 
 def run(options: argparse.Namespace) -> ExitCode:

@@ -24,9 +24,11 @@ _STDIN: Final = Path("-")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """As every command."""
-    parser.add_argument("paths", nargs="*", type=Path, metavar="PATH", help="files, folders, or - (default: here)")
-    parser.add_argument("-C", dest="directory", type=Path, default=Path(), metavar="DIR", help="where the paths begin")
-    parser.add_argument("--quiet", action="store_true", help="say only what is wrong, and show no progress")
+    parser.add_argument("paths", nargs="*", type=Path, metavar="PATH", help="files, folders, or - (default: DIR)")
+    parser.add_argument(
+        "-C", dest="directory", type=Path, default=Path(), metavar="DIR", help="the repository (default: here)"
+    )
+    parser.add_argument("-q", "--quiet", action="store_true", help="say only what is wrong, and show no progress")
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--check", action="store_true", help="compute all digests, write none, end with 1 if one differs")
     what.add_argument("--update", action="store_true", help="compute digests that are there again, too")
@@ -38,7 +40,7 @@ def run(options: argparse.Namespace) -> ExitCode:
     if options.paths == [_STDIN]:
         return _filter(options, digester)
     failed = False
-    for path in files(options.directory / path for path in options.paths or [Path()]):
+    for path in files(options.paths or [options.directory]):
         results = check(path, digester) if options.check else lock(path, digester, again=options.update)
         for one in results:
             failed = _say(one, options, sys.stdout) or failed

@@ -11,6 +11,7 @@ from render.editor import FOLDER, line, schema_name
 from render.errors import AlreadyThere, ExitCode, FrescoError, NotFound
 from render.load import load_file
 from render.resource import Resource, identify
+from render.root import root_of, shown_from
 from render.validate import Scope
 from schemas.resources import Grant, Images, InferenceServer, RepositorySpec
 
@@ -19,6 +20,8 @@ examples:
   fresco new server gpu-a --namespace fraud                     fraud/servers/gpu-a.yaml
   fresco new deployment scorer --namespace fraud --server gpu-a fraud/deployments/scorer.yaml
   fresco new server gpu-a --namespace fraud --output -          print it
+
+The repository is the first folder upwards with a fresco.yaml. FILE is looked up from the current folder.
 """
 
 _STDOUT: Final = Path("-")
@@ -37,8 +40,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         one.add_argument("--output", type=Path, metavar="FILE", help="where, or - to print it (default: by its name)")
         one.add_argument("--namespace", required=True, metavar="NS", help="the namespace that it belongs to")
         one.add_argument("--cluster", help="one of fresco.yaml's clusters; needed when they have folders of their own")
-        one.add_argument("-C", dest="directory", type=Path, default=Path(), metavar="DIR", help="the repository")
-        one.add_argument("--quiet", action="store_true", help="say nothing of what comes next")
+        one.add_argument("-C", dest="directory", type=Path, metavar="DIR", help="the repository's root")
+        one.add_argument("-q", "--quiet", action="store_true", help="say nothing of what comes next")
     server.add_argument("--version", default=templates.DEFAULT_VERSION, help="of Triton (default: %(default)s)")
     deployment.add_argument("--server", required=True, help="the InferenceServer, in the same namespace")
     deployment.add_argument("--uri", help="where the model's files are (default: a place that the namespace may use)")
@@ -47,7 +50,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> ExitCode:
     """As every command. Raises NotFound, AlreadyThere, and FrescoError for a name that no resource can have."""
-    repository = _repository(options.directory)
+    root = options.directory if options.directory is not None else root_of(Path())
+    repository = _repository(root)
     grant = repository.namespaces.get(options.namespace) if repository is not None else None
     text = _text(options, grant)
     _check(
@@ -56,8 +60,8 @@ def run(options: argparse.Namespace) -> ExitCode:
     if options.output == _STDOUT:
         sys.stdout.write(text)
         return ExitCode.FINE
-    path = options.directory / (options.output or _path(options, repository))
-    _write(path, _for_editors(options, path) + text)
+    path = options.output or Path(shown_from(Path(), root), _path(options, root, repository))
+    _write(path, _for_editors(options, root, path) + text)
     sys.stdout.write(f"{path}\n")
     if not options.quiet:
         sys.stderr.write("".join(f"fresco: {line}\n" for line in _next(options, path, repository, grant)))
@@ -106,9 +110,9 @@ def _check(text: str, scope: Scope) -> None:
         raise FrescoError("; ".join(finding.message for finding in findings))
 
 
-def _path(options: argparse.Namespace, repository: RepositorySpec | None) -> Path:
+def _path(options: argparse.Namespace, root: Path, repository: RepositorySpec | None) -> Path:
     if repository is None:
-        raise NotFound(f"{options.directory / REPOSITORY_FILE} does not exist: run fresco init, or name the file")
+        raise NotFound(f"{root / REPOSITORY_FILE} does not exist: run fresco init, or name the file")
     clusters = [one for one in repository.clusters if options.cluster in (None, one.name)]
     if not clusters:
         raise NotFound(f"fresco.yaml has no cluster {options.cluster}")
@@ -119,9 +123,9 @@ def _path(options: argparse.Namespace, repository: RepositorySpec | None) -> Pat
     return Path(folders.pop(), options.namespace, _FOLDERS[options.what], f"{options.name}.yaml")
 
 
-def _for_editors(options: argparse.Namespace, path: Path) -> str:
+def _for_editors(options: argparse.Namespace, root: Path, path: Path) -> str:
     """The line that leads to the schema, where the repository keeps it."""
-    schema = options.directory / FOLDER / schema_name(_KINDS[options.what])
+    schema = root / FOLDER / schema_name(_KINDS[options.what])
     return f"{line(schema, path)}\n" if schema.is_file() else ""
 
 

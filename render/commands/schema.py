@@ -10,6 +10,7 @@ from render.editor import FOLDER, line, schema_name
 from render.errors import ExitCode, FrescoError
 from render.load import load_file
 from render.resource import Resource, identify
+from render.root import root_of
 
 EXAMPLES = """\
 examples:
@@ -17,6 +18,9 @@ examples:
   fresco schema                                which there are
   fresco schema --output .fresco/schemas       write those of people's files, for editors
   fresco schema --line fraud/servers/a.yaml    the line with which an editor checks that file
+
+Unless --output says where they are, schemas are in .fresco/schemas of the repository, which is the first folder
+upwards with a fresco.yaml. DIR and FILE are looked up from the current folder.
 """
 
 
@@ -27,21 +31,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--line", type=Path, metavar="FILE", help="print what FILE begins with, for yaml-language-server"
     )
-    parser.add_argument("-C", dest="directory", type=Path, default=Path(), metavar="DIR", help="the repository")
+    parser.add_argument("-C", dest="directory", type=Path, metavar="DIR", help="the repository's root")
 
 
 def run(options: argparse.Namespace) -> ExitCode:
     """As every command. Raises FrescoError where `--line` cannot tell the kind."""
-    folder = options.directory / (options.output or FOLDER)
+    folder = options.output or _root(options) / FOLDER
     if options.output is not None:
         for kind in [options.kind] if options.kind else schemas.WRITTEN:
             sys.stdout.write(f"{_write(folder, kind)}\n")
     if options.line is not None:
-        file = options.directory / options.line
-        sys.stdout.write(line(folder / schema_name(options.kind or _kind(file)), file) + "\n")
+        schema = folder / schema_name(options.kind or _kind(options.line))
+        sys.stdout.write(line(schema, options.line) + "\n")
     elif options.output is None:
         sys.stdout.write(_text(options.kind) if options.kind else "".join(f"{name}\n" for name in schemas.NAMES))
     return ExitCode.FINE
+
+
+def _root(options: argparse.Namespace) -> Path:
+    return options.directory if options.directory is not None else root_of(options.line or Path())
 
 
 def _write(folder: Path, kind: str) -> Path:

@@ -272,9 +272,9 @@ def test_a_dash_is_a_filter(
     assert output.err.decode() == f"<stdin>:8: fraud/scorer {digest}\n"
 
 
-def test_paths_begin_in_the_folder_that_is_named(tmp_path: Path) -> None:
+def test_without_a_path_everything_in_the_folder_that_is_named_is_locked(tmp_path: Path) -> None:
     path = _deployment(tmp_path, "a.yaml", (MODELS / "1").as_uri())
-    assert main(["lock", "--quiet", "-C", str(tmp_path), "a.yaml"]) == 0
+    assert main(["lock", "--quiet", "-C", str(tmp_path)]) == 0
     assert _digest_of("1") in path.read_text()
 
 

@@ -118,7 +118,7 @@ def test_a_new_deployment_lacks_its_digest_alone_and_says_so(
     assert f"run fresco lock {path}" in output.err
     assert main(["validate", str(repository)]) == 1
     (line,) = capsys.readouterr().out.splitlines()
-    assert line.startswith("example/deployments/ranker.yaml:")
+    assert line.startswith(f"{path}:")
     assert "FR040" in line
 
 
@@ -128,11 +128,20 @@ def test_a_namespace_that_may_use_nothing_is_told_so(repository: Path, capsys: p
 
 
 def test_a_new_file_begins_with_its_schema_where_the_repository_keeps_it(repository: Path) -> None:
-    assert main(["schema", "-C", str(repository), "--output", ".fresco/schemas"]) == 0
+    assert main(["schema", "--output", str(repository / ".fresco" / "schemas")]) == 0
     assert main(["new", "server", "gpu-a", "--namespace", "example", "--quiet", "-C", str(repository)]) == 0
     first = (repository / "example" / "servers" / "gpu-a.yaml").read_text().splitlines()[0]
     assert first == "# yaml-language-server: $schema=../../.fresco/schemas/inferenceserver.schema.json"
     assert main(["validate", str(repository)]) == 0
+
+
+def test_in_a_folder_of_the_repository_files_go_where_they_belong(
+    repository: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(repository / "example")
+    assert main(["new", "server", "gpu-a", "--namespace", "example"]) == 0
+    assert capsys.readouterr().out == "../example/servers/gpu-a.yaml\n"
+    assert (repository / "example" / "servers" / "gpu-a.yaml").is_file()
 
 
 def test_a_dash_prints_and_needs_no_repository(

@@ -1,6 +1,7 @@
 """`fresco schema` gives editors what they need: the schemas, and the line that leads to one."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,7 @@ def test_the_line_leads_from_a_file_to_its_schema(
     """As yaml-language-server goes: a relative path begins in the folder of the file that has the line."""
     text = (EXAMPLE / file).read_text()
     path = tmp_path / file
+    (tmp_path / "fresco.yaml").touch()
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
     monkeypatch.chdir(tmp_path)
@@ -49,10 +51,26 @@ def test_the_line_leads_from_a_file_to_its_schema(
     ]
 
 
-def test_schemas_are_written_where_it_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["schema", "deployment", "-C", str(tmp_path), "--output", "a/b", "--line", "new.yaml"]) == 0
-    assert capsys.readouterr().out == f"{tmp_path}/a/b/deployment.schema.json\n{MARK}./a/b/deployment.schema.json\n"
+def test_schemas_are_written_where_it_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["schema", "deployment", "--output", "a/b", "--line", "new.yaml"]) == 0
+    assert capsys.readouterr().out == f"a/b/deployment.schema.json\n{MARK}./a/b/deployment.schema.json\n"
     assert [path.name for path in (tmp_path / "a" / "b").iterdir()] == ["deployment.schema.json"]
+
+
+def test_the_line_is_right_from_any_folder_of_the_repository(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "fraud" / "servers").mkdir(parents=True)
+    (tmp_path / "fresco.yaml").write_text((EXAMPLE / "fresco.yaml").read_text())
+    expected = f"{MARK}../../.fresco/schemas/inferenceserver.schema.json\n"
+    for folder in (tmp_path, tmp_path / "fraud", tmp_path / "fraud" / "servers"):
+        monkeypatch.chdir(folder)
+        file = tmp_path / "fraud" / "servers" / "a.yaml"
+        assert main(["schema", "inferenceserver", "--line", os.path.relpath(file, folder)]) == 0
+        assert capsys.readouterr().out == expected
 
 
 @pytest.mark.parametrize(
