@@ -1,4 +1,4 @@
-"""How an editor with yaml-language-server finds the schema of a file: by a line in that file. Pure, but for the current folder."""
+"""How an editor with yaml-language-server finds the schema of a file: by a line in it. I/O: looks at folders."""
 
 import os.path
 from pathlib import Path
@@ -15,5 +15,5 @@ def schema_name(kind: str) -> str:
 
 def line(schema: Path, file: Path) -> str:
     """What `file` has to begin with to be checked by `schema`: the path between them, which begins at its folder."""
-    relative = Path(os.path.relpath(schema.absolute(), file.absolute().parent)).as_posix()
+    relative = Path(os.path.relpath(schema.resolve(), file.parent.resolve())).as_posix()
     return f"# yaml-language-server: $schema={relative if relative.startswith('.') else f'./{relative}'}"

@@ -3,6 +3,7 @@
 The real pre-commit and the real pip install Fresco from this checkout's own files, and run it in a real repository.
 """
 
+import json
 import re
 import subprocess
 import sys
@@ -190,7 +191,10 @@ def test_a_job_fails_on_what_is_not_valid(team: Team, site: str, programs: Path)
     assert team.commit({DEPLOYMENT: _unlocked(team.text(DEPLOYMENT))}).returncode == 0
     done = run_job(team, SCRIPTS[site], programs)
     assert done.returncode == 1
-    assert f"{DEPLOYMENT}:10:5: FR040" in done.stdout
+    assert {"GitHub": f"::error file={DEPLOYMENT},line=10", "GitLab": f"{DEPLOYMENT}:10:5: FR040"}[site] in done.stdout
+    if site == "GitLab":
+        report = team.folder / GITLAB["fresco"]["artifacts"]["reports"]["codequality"]
+        assert [one["check_name"] for one in json.loads(report.read_text("utf-8"))] == ["FR040"]
 
 
 @pytest.mark.parametrize("site", SCRIPTS)
