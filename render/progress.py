@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final, TextIO
 
+from render.characters import columns, printable
+
 QUIET_SECONDS: Final = 1.0  # what is over sooner is not worth a line
 _PAUSE_SECONDS: Final = 0.1  # between two states of the line
 _UNITS: Final = ("bytes", "KiB", "MiB", "GiB", "TiB")
@@ -17,7 +19,7 @@ class Progress:
 
     def __init__(self, name: str, out: TextIO | None, clock: Callable[[], float] = time.monotonic) -> None:
         """`out`: None shows nothing. `clock`: seconds."""
-        self._name, self._out, self._clock = name, out, clock
+        self._name, self._out, self._clock = printable(name), out, clock
         self._total: int | None = None
         self._done = 0
         self._next = clock() + QUIET_SECONDS
@@ -46,11 +48,11 @@ class Progress:
         return f"{self._name}: {size(self._done)}{of}"
 
     def _put(self, out: TextIO, text: str) -> None:
-        room = shutil.get_terminal_size().columns - 1
-        text = text if len(text) <= room else f"…{text[len(text) - room + 1 :]}"
-        out.write(f"\r{text.ljust(self._width)}")
+        too_much = columns(text) - (shutil.get_terminal_size().columns - 1)
+        text = f"…{text[too_much + 1 :]}" if too_much > 0 else text
+        out.write(f"\r{text}{' ' * (self._width - columns(text))}")
         out.flush()
-        self._width = len(text)
+        self._width = columns(text)
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Final, TextIO
 
+from render.characters import printable
 from render.errors import ExitCode
 from render.lock import CannotLock, Computed, Digester, check, files, lock, locked, storage_digest
 from render.progress import following
@@ -60,11 +61,12 @@ def _filter(options: argparse.Namespace, digester: Digester) -> ExitCode:
 def _say(one: Computed | CannotLock, options: argparse.Namespace, out: TextIO) -> bool:
     """Prints one result, and tells whether it is a failure."""
     if isinstance(one, CannotLock):
-        sys.stderr.write(f"fresco: {one}\n")
+        sys.stderr.write(f"fresco: {printable(str(one))}\n")
         return True
     model = one.model
     if options.check:
-        out.write(f"{model.place}: the digest of {model.key}: expected {one.digest}, found {model.digest or 'none'}\n")
+        what = f"the digest of {model.key}: expected {one.digest}, found {model.digest or 'none'}"
+        out.write(f"{printable(model.place)}: {what}\n")
     elif not options.quiet:
-        out.write(f"{model.file}:{model.line}: {model.key} {one.digest}\n")
+        out.write(f"{printable(model.file)}:{model.line}: {model.key} {one.digest}\n")
     return bool(options.check)

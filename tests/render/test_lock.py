@@ -327,6 +327,14 @@ def test_artifacts_behind_http_are_read_too(tmp_path: Path) -> None:
     assert _digest_of("1") in path.read_text()
 
 
+def test_what_a_file_says_cannot_steer_the_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _deployment(tmp_path, "a\x1b[2J.yaml", '"s3://a/\\e[31mb"')
+    assert main(["lock", "-C", str(tmp_path)]) == 1
+    output = capsys.readouterr()
+    assert "s3://a/�[31mb: no storage for s3://" in output.err
+    assert "\x1b" not in output.err
+
+
 # ---- progress
 
 
