@@ -144,25 +144,31 @@ def locked(file: str, content: bytes, digester: Digester, *, again: bool) -> tup
 
 
 def _computed(file: str, content: bytes, digester: Digester, *, again: bool) -> Iterator[Computed | CannotLock]:
-    for one in _models(file, content):
+    for one in _models(file, content, again=again):
         if isinstance(one, CannotLock):
             yield one
-        elif again or one.digest is None:
-            try:
-                yield Computed(one, digester(one.uri))
-            except CannotLock as error:
-                yield CannotLock(f"{one.place}: {error}")
+            continue
+        try:
+            yield Computed(one, digester(one.uri))
+        except CannotLock as error:
+            yield CannotLock(f"{one.place}: {error}")
 
 
-def _models(file: str, content: bytes) -> Iterator[Model | CannotLock]:
+def _models(file: str, content: bytes, *, again: bool) -> Iterator[Model | CannotLock]:
+    """Those without a digest, or all. Their places are looked for only in a file that has some."""
     loaded = load_file(file, content)
     for finding in loaded.findings:
         yield CannotLock(f"{finding.file}:{finding.line}:{finding.column}: {finding.message}")
     found = {document.index: identify(document) for document in loaded.documents}
-    deployments = {index: one for index, one in found.items() if isinstance(one, Resource) and one.kind == DEPLOYMENT}
-    for index, places in enumerate(every_places(content) if deployments else ()):
-        if index in deployments:
-            yield _model(deployments[index], index, places)
+    wanted = {index: one for index, one in found.items() if isinstance(one, Resource) and _is_wanted(one, again=again)}
+    for index, places in enumerate(every_places(content) if wanted else ()):
+        if index in wanted:
+            yield _model(wanted[index], index, places)
+
+
+def _is_wanted(resource: Resource, *, again: bool) -> bool:
+    is_locked = isinstance(resource.spec, Deployment) and resource.spec.spec.model.digest is not None
+    return resource.kind == DEPLOYMENT and (again or not is_locked)
 
 
 def _model(resource: Resource, index: int, places: Places) -> Model | CannotLock:
