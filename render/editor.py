@@ -16,4 +16,4 @@ def schema_name(kind: str) -> str:
 def line(schema: Path, file: Path) -> str:
     """What `file` has to begin with to be checked by `schema`: the path between them, which begins at its folder."""
     relative = Path(os.path.relpath(schema.resolve(), file.parent.resolve())).as_posix()
-    return f"# yaml-language-server: $schema={relative if relative.startswith('.') else f'./{relative}'}"
+    return f"# yaml-language-server: $schema={relative if relative.startswith('../') else f'./{relative}'}"
