@@ -11,8 +11,9 @@ A file is read only if it claims Fresco's apiVersion. What is wrong with it beco
 import math
 import re
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import partial
+from itertools import islice
 from typing import Any
 
 from yaml import MarkedYAMLError, YAMLError
@@ -206,14 +207,17 @@ def read_by_another(content: bytes) -> list[Any]:
         raise ValueError(str(error)) from error
 
 
-def _places(content: bytes, index: int) -> Places:
+def every_places(content: bytes) -> Iterator[Places]:
+    """Where the values of each document stand, one after the other. `content` is what `load_file` has read."""
     places: dict[Path, Place] = {}
     with _Reader(content.decode("utf-8-sig"), places) as reader:
-        for number, _ in enumerate(reader.documents()):
-            if number == index:
-                break
+        for _ in reader.documents():
+            yield Places(dict(places))
             places.clear()
-    return Places(places)
+
+
+def _places(content: bytes, index: int) -> Places:
+    return next(islice(every_places(content), index, None))
 
 
 class _Reader:
