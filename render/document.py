@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 from schemas.status import Finding
 
 REPOSITORY_FILE = "fresco.yaml"
+THEIR_GROUP = "michelangelo.api/"
+THEIR_KINDS = ("InferenceServer", "Deployment")
 
 Path = tuple[str | int, ...]
 
@@ -54,7 +56,8 @@ class Places:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Document:
-    """One YAML document that claims Fresco's apiVersion. `line`: where it starts. `value`: plain values only.
+    """One YAML document that claims Fresco's apiVersion or Michelangelo's. `line`: where it starts. `value`: plain
+    values only.
 
     `has_line_ends`: some text in it ends with a line end, which a pattern's `$` would let through.
     `places`: reads the file again to tell where its values stand, because few documents are asked. They may differ
@@ -67,6 +70,11 @@ class Document:
     value: dict[str, Any]
     has_line_ends: bool
     places: Callable[[], Places] = field(repr=False)
+
+    @property
+    def is_theirs(self) -> bool:
+        """Whether it is written in Michelangelo's form."""
+        return str(self.value.get("apiVersion", "")).startswith(THEIR_GROUP)
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,7 +57,7 @@ def lock(paths: Iterable[Path], digester: Digester) -> Iterator[Locked | CannotL
 
     A file is written once, when all that can be computed for it is. Raises OSError and NotFound.
     """
-    for path in _files(paths):
+    for path in files_of(paths):
         yield from _lock_file(path, digester)
 
 
@@ -75,7 +75,8 @@ def splice(content: bytes, document: Document, digest: str) -> bytes:
     return text.encode()
 
 
-def _files(paths: Iterable[Path]) -> Iterator[Path]:
+def files_of(paths: Iterable[Path]) -> Iterator[Path]:
+    """The files of `paths`, which are files or folders. Raises NotFound."""
     for path in paths:
         if path.is_dir():
             yield from (path / name for name in WorkingTree(path).paths() if is_yaml(name))
@@ -90,6 +91,8 @@ def _lock_file(path: Path, digester: Digester) -> Iterator[Locked | CannotLock]:
         yield CannotLock(f"{finding.file}:{finding.line}:{finding.column}: {finding.message}")
     for index in range(len(loaded.documents)):
         document = load_file(str(path), content).documents[index]
+        if document.is_theirs:
+            continue  # it has no place for a digest
         resource = identify(document)
         uri = _unlocked(resource)
         if isinstance(resource, Resource) and uri is not None:

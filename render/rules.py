@@ -45,6 +45,8 @@ class Rule(StrEnum):
     UNKNOWN_CLUSTER = "FR052"
     DELETION_HELD = "FR060"
     DELETION_UNTRUSTED = "FR061"
+    NOT_HONOURED = "FR080"
+    NO_ARTIFACTS = "FR081"
 
 
 RULES: dict[Rule, str] = {
@@ -84,4 +86,6 @@ RULES: dict[Rule, str] = {
     Rule.UNKNOWN_CLUSTER: "The cluster is one of fresco.yaml's",
     Rule.DELETION_HELD: "Many deletions at once are permitted by name",
     Rule.DELETION_UNTRUSTED: "Nothing is missing while a file cannot be read",
+    Rule.NOT_HONOURED: "Of Michelangelo's fields those are used that Fresco can honour",
+    Rule.NO_ARTIFACTS: "fresco.yaml says where the artifacts of Michelangelo's revisions are",
 }

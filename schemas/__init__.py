@@ -20,6 +20,9 @@ NAMES = (
     "deployment-status",
     "model-config",
     "sidecar-report",
+    "lock",
+    "michelangelo-inferenceserver",
+    "michelangelo-deployment",
 )
 
 

@@ -9,6 +9,8 @@ from typing import Any
 import msgspec
 
 from schemas.examples import EXAMPLES
+from schemas.lockfile import LockFile
+from schemas.michelangelo import TheirDeployment, TheirServer
 from schemas.model_config import ModelConfig
 from schemas.report import SidecarReport
 from schemas.resources import Deployment, InferenceServer, Repository
@@ -23,6 +25,9 @@ TYPES: dict[str, type[msgspec.Struct]] = {
     "deployment-status": DeploymentStatus,
     "model-config": ModelConfig,
     "sidecar-report": SidecarReport,
+    "lock": LockFile,
+    "michelangelo-inferenceserver": TheirServer,
+    "michelangelo-deployment": TheirDeployment,
 }
 
 

@@ -2,10 +2,12 @@
 
 import argparse
 import sys
+from itertools import chain
 from pathlib import Path
 
 from render.errors import ExitCode
 from render.lock import CannotLock, lock, storage_digest
+from render.lock_revisions import lock_revisions
 
 EXAMPLES = """\
 examples:
@@ -22,7 +24,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> ExitCode:
     """As every command."""
     failed = False
-    for one in lock(options.paths or [Path()], storage_digest):
+    paths = options.paths or [Path()]
+    for one in chain(lock(paths, storage_digest), lock_revisions(paths, storage_digest)):
         if isinstance(one, CannotLock):
             failed = True
             sys.stderr.write(f"fresco: {one}\n")
