@@ -3,7 +3,7 @@
 `render.load` makes them.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -41,6 +41,10 @@ class Places:
 
     def __init__(self, places: Mapping[Path, Place]) -> None:
         self._places = places
+
+    def items(self) -> Iterable[tuple[Path, Place]]:
+        """All of them by path, in the order of the document."""
+        return self._places.items()
 
     def at(self, path: Sequence[str | int]) -> Place:
         """The place of the value at `path`, or of the nearest one above it that exists."""

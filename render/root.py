@@ -12,7 +12,7 @@ from schemas.resources import RepositorySpec
 
 def find(path: Path) -> Path | None:
     """The nearest folder at or above `path` that has a `fresco.yaml`."""
-    absolute = path.absolute()
+    absolute = path.resolve()
     return next((folder for folder in (absolute, *absolute.parents) if (folder / REPOSITORY_FILE).is_file()), None)
 
 

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-from render.compat.words import annotated, something, user
+from render.compat.words import LINK, annotated, something, user
 from render.document import Path
 from render.resource import Resource
 from render.rules import Rule
@@ -47,7 +47,7 @@ def annotations(theirs: TheirDeployment) -> dict[str, str]:
     """What says nothing of serving."""
     family = theirs.spec.model_family
     told = "/".join(part for part in (family.namespace, family.name) if part) if family is not None else ""
-    links = {f"link-{name}": link for name, link in theirs.spec.resource_links.items()}
+    links = {f"{LINK}{name}": link for name, link in theirs.spec.resource_links.items()}
     return annotated({**user(theirs.spec.owner), "model-family": told, **links})
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
+from render.compat.words import LINK
 from render.document import Path
 from render.resource import DEPLOYMENT, SERVER
 
@@ -48,6 +49,14 @@ WRITTEN: Final[Mapping[str, Mapping[Path, Path]]] = {
     DEPLOYMENT: {**_METADATA, **_DEPLOYMENT_FIELDS},
 }
 """By kind: where in Michelangelo's form a path of Fresco's is written."""
+
+_ANNOTATED: Final[Mapping[str, Path]] = {
+    "owner": ("spec", "owner", "name"),
+    "proxy-user": ("spec", "owner", "proxyUser"),
+    "owner-info": ("spec", "ownerSpec", "ownerInfo"),
+    "tier": ("spec", "ownerSpec", "tier"),
+    "model-family": ("spec", "modelFamily", "name"),
+}
 
 
 class Unhonoured(NamedTuple):
@@ -212,6 +221,13 @@ UNHONOURED: Final[Mapping[str, tuple[Unhonoured, ...]]] = {
     ),
 }
 """By kind: the fields that get a finding. What says nothing of serving (owner, tier, family, links) has none."""
+
+
+def origin_of_annotation(name: str) -> Path | None:
+    """Where in Michelangelo's form the annotation `name` of it, without its prefix, is written."""
+    if name.startswith(LINK):
+        return ("spec", "resourceLinks", name.removeprefix(LINK))
+    return _ANNOTATED.get(name)
 
 
 def unhonoured(kind: str, value: Mapping[str, Any]) -> Iterator[Unhonoured]:

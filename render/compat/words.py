@@ -6,6 +6,7 @@ from typing import Any, Final
 from schemas.michelangelo import User
 
 PREFIX: Final = "michelangelo.api/"
+LINK: Final = "link-"
 
 
 def something(fields: Mapping[str, Any]) -> dict[str, Any]:
