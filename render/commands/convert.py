@@ -41,11 +41,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> ExitCode:
     """As every command."""
+    left: list[CannotConvert] = []
     by_root: dict[Path, list[Path]] = {}
     for path in files_of(options.paths or [Path()]):
-        if any(one.is_theirs for one in load_file(str(path), path.read_bytes()).documents):
+        file = load_file(str(path), path.read_bytes())
+        left += [CannotConvert(report.line(finding)) for finding in file.findings]
+        if any(one.is_theirs for one in file.documents):
             by_root.setdefault(_root(path), []).append(path)
-    left = [one for folder, paths in by_root.items() for one in _convert(folder, paths, is_printed=options.stdout)]
+    for folder, paths in by_root.items():
+        left += _convert(folder, paths, is_printed=options.stdout)
     for one in left:
         sys.stderr.write(f"fresco: {one}\n")
     return ExitCode.FINDINGS if left else ExitCode.FINE
@@ -59,7 +63,10 @@ def _root(path: Path) -> Path:
 
 
 def _convert(folder: Path, paths: Iterable[Path], *, is_printed: bool) -> list[CannotConvert]:
-    """Converts what can be converted of `paths`; gives why the rest cannot. Raises CannotConvert when nothing can."""
+    """Converts what can be of `paths`, files of the repository in `folder`, and gives why the rest cannot.
+
+    Raises CannotConvert, and writes nothing, when it would not mean the same.
+    """
     spec = root.spec(folder)
     if spec is None:
         raise CannotConvert(f"{folder / 'fresco.yaml'} is broken: `fresco validate` says how")

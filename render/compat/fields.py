@@ -113,7 +113,7 @@ UNHONOURED: Final[Mapping[str, tuple[Unhonoured, ...]]] = {
         Unhonoured(
             ("spec", "backendType"),
             True,
-            "this framework is none of Fresco's",
+            "in this form only Triton is served",
             "write BACKEND_TYPE_TRITON, or Fresco's own form with backend.type: vllm",
             _is_other_backend,
         ),

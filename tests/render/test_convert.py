@@ -240,6 +240,12 @@ def test_what_has_errors_is_left(repository: Path, capsys: pytest.CaptureFixture
     assert path.read_bytes() == before
 
 
+def test_what_cannot_be_read_is_named(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (repository / "torn.yaml").write_text(HEAD + "spec: [\n")
+    assert main(["convert", str(repository / "torn.yaml")]) == 1
+    assert "torn.yaml:5:1: FR001 expected YAML" in capsys.readouterr().err
+
+
 def test_it_needs_a_repository(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "a.yaml"
     path.write_text(COMMENTED)
