@@ -23,6 +23,7 @@ from render.resource import written_at
 from schemas.resources import RepositorySpec
 
 _BORDER: Final = re.compile(r"(---|\.\.\.)(\s|$)")
+_ODD_BREAK: Final = re.compile("\r(?!\n)|[\x85\u2028\u2029]")  # YAML 1.1 counts lines by these too
 _ALIKE: Final = ("apiVersion", "kind", "metadata")
 
 
@@ -42,6 +43,8 @@ def converted(content: bytes, document: Document, value: Mapping[str, Any]) -> b
     lines = text.split("\n")
     if document.places().at(()).value.column != 1:
         raise CannotConvert("the document does not begin a line: put it below its ---")
+    if _ODD_BREAK.search(text):
+        raise CannotConvert("some line ends otherwise than with a line feed: convert it by hand")
     last = _last_line(text, lines, document)
     ending = "\r" if lines[document.line - 1].endswith("\r") else ""
     made = _written(document, value, gather(text, document.line, last, document.places()))

@@ -78,7 +78,7 @@ def _convert(folder: Path, paths: Iterable[Path], *, is_printed: bool) -> list[C
         after = _converted(path, before, repository, left)
         if after != before:
             changed[path] = after
-    names = {path.resolve().relative_to(folder).as_posix(): one for path, one in changed.items()}
+    names = {(path.parent.resolve() / path.name).relative_to(folder).as_posix(): one for path, one in changed.items()}
     prove(repository.loaded, replaced(repository.loaded, names), spec)
     for path, content in changed.items():
         _put(path, content, is_printed=is_printed)

@@ -116,6 +116,12 @@ def test_what_does_not_begin_a_line_is_left(text: str) -> None:
         convert(text)
 
 
+@pytest.mark.parametrize("end", ["\r", "\x85", "\u2028"])
+def test_odd_ends_of_lines_are_left(end: str) -> None:
+    with pytest.raises(CannotConvert, match="by hand"):
+        convert(HEAD + SPEC + f"# a{end}# b\n")
+
+
 # ---- the property
 
 
@@ -144,6 +150,25 @@ SPECS: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
         "resourceLinks": st.dictionaries(st.sampled_from(["a", "b c", "#"]), TEXTS, max_size=2),
     },
 )
+SIZES = st.sampled_from(["", "4Gi", "64K"])
+SERVER_SPECS: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
+    {"backendType": st.just("BACKEND_TYPE_TRITON")},
+    optional={
+        "tenancyType": st.sampled_from(["TENANCY_TYPE_DEDICATED", "TENANCY_TYPE_MULTI_TENANT"]),
+        "ownerSpec": spread({"tier": st.integers(0, 4), "ownerInfo": st.just({"team": "a # b"})}),
+        "initSpec": spread(
+            {
+                "resourceSpec": spread(
+                    {"cpu": st.integers(0, 4), "memory": SIZES, "diskSize": SIZES, "gpu": st.integers(0, 2)}
+                ),
+                "servingSpec": spread({"version": st.sampled_from(["", "latest", "25.01"])}),
+                "numInstances": st.integers(0, 3),
+            }
+        ),
+        "owner": spread({"name": TEXTS, "proxyUser": TEXTS}),
+    },
+)
+RESOURCES = st.one_of(st.tuples(st.just("Deployment"), SPECS), st.tuples(st.just("InferenceServer"), SERVER_SPECS))
 
 
 @st.composite
@@ -162,16 +187,13 @@ def commented(draw: st.DrawFn, value: dict[str, Any]) -> tuple[str, list[str]]:
     return "\n".join(lines) + "\n", comments
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(st.data())
 def test_converted_means_the_same_and_keeps_every_comment(data: st.DataObject) -> None:
-    spec = data.draw(SPECS)
-    head = {
-        "apiVersion": "michelangelo.api/v2",
-        "kind": "Deployment",
-        "metadata": {"name": "new", "namespace": "fraud"},
-    }
-    text, comments = data.draw(commented({**head, "spec": spec}))
+    kind, spec = data.draw(RESOURCES)
+    metadata = {"name": "new", "namespace": "fraud"}
+    value = {"apiVersion": "michelangelo.api/v2", "kind": kind, "metadata": metadata, "spec": spec}
+    text, comments = data.draw(commented(value))
     base = load(WorkingTree(CASE / "repo"))
     repository = read(base)
     assert isinstance(repository, RepositorySpec)
