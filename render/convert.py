@@ -11,13 +11,13 @@ from typing import Any, Final
 
 import msgspec
 
-from render.comments import Comment, gather, last_value_line, put
+from render.comments import Remark, gather, last_line, put
 from render.compat.fields import WRITTEN, origin_of_annotation
 from render.compat.words import PREFIX
 from render.document import Document, Loaded, LoadedFile, Path
 from render.emit import emit
 from render.errors import ExitCode, FrescoError
-from render.load import load_file
+from render.load import comments, load_file
 from render.normal import Kept, Wanted, WantedDeployment, WantedServer, accept
 from render.resource import written_at
 from schemas.resources import RepositorySpec
@@ -47,7 +47,8 @@ def converted(content: bytes, document: Document, value: Mapping[str, Any]) -> b
         raise CannotConvert("some line ends otherwise than with a line feed: convert it by hand")
     last = _last_line(text, lines, document)
     ending = "\r" if lines[document.line - 1].endswith("\r") else ""
-    made = _written(document, value, gather(text, document.line, last, document.places()))
+    own = [one for one in comments(content) if document.line <= one.at.line <= last]
+    made = _written(document, value, gather(text, own, document.places()))
     lines[document.line - 1 : last] = [f"{line}{ending}" for line in made]
     after = mark + "\n".join(lines).encode()
     _check(content, after, document, value)
@@ -84,7 +85,7 @@ def _accepted(one: WantedServer | WantedDeployment | Kept) -> object:
 
 def _last_line(text: str, lines: list[str], document: Document) -> int:
     """The last line of `document`, from 1; blank lines and comments behind its last value stay where they are."""
-    last, floor = document.line, last_value_line(text, document.places())
+    last, floor = document.line, last_line(text, document.places())
     while last < len(lines) and not _BORDER.match(lines[last]):
         last += 1
     while last > floor and (not lines[last - 1].strip() or lines[last - 1].lstrip().startswith("#")):
@@ -92,15 +93,15 @@ def _last_line(text: str, lines: list[str], document: Document) -> int:
     return last
 
 
-def _written(document: Document, value: Mapping[str, Any], comments: Iterable[Comment]) -> list[str]:
+def _written(document: Document, value: Mapping[str, Any], remarks: Iterable[Remark]) -> list[str]:
     text = emit(value)
     places = load_file(document.file, text).documents[0].places()
-    moved = _moved(comments, [path for path, _ in places.items()], document.value["kind"])
+    moved = _moved(remarks, [path for path, _ in places.items()], document.value["kind"])
     return put(text.decode().removesuffix("\n").split("\n"), places, moved)
 
 
-def _moved(comments: Iterable[Comment], paths: Iterable[Path], kind: str) -> Iterator[Comment]:
-    """`comments` at those of `paths`, in Fresco's form, that took the place of theirs: at the very field, else at the
+def _moved(remarks: Iterable[Remark], paths: Iterable[Path], kind: str) -> Iterator[Remark]:
+    """`remarks` at those of `paths`, in Fresco's form, that took the place of theirs: at the very field, else at the
     first that came from below it, else from below what it was part of."""
     exactly: dict[Path, Path] = {}
     below: dict[Path, Path] = {}
@@ -109,12 +110,12 @@ def _moved(comments: Iterable[Comment], paths: Iterable[Path], kind: str) -> Ite
         exactly.setdefault(origin, path)
         for end in range(len(origin) + 1):
             below.setdefault(origin[:end], path)
-    for comment in comments:
-        wanted = comment.path
+    for remark in remarks:
+        wanted = remark.path
         while wanted not in below:
             wanted = wanted[:-1]
-        is_trailing = comment.is_trailing and comment.path in exactly
-        yield Comment(exactly.get(wanted, below[wanted]), comment.text, is_trailing)
+        is_trailing = remark.is_trailing and remark.path in exactly
+        yield Remark(exactly.get(wanted, below[wanted]), remark.text, is_trailing)
 
 
 def _is_annotation(path: Path) -> bool:

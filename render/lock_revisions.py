@@ -6,12 +6,13 @@ from typing import Final
 
 import msgspec
 
-from render import compat, root
+from render import compat, top
 from render.compat import OwnForm
 from render.document import Document
 from render.emit import emit
 from render.load import load_file
 from render.lock import CannotLock, Digester, Locked, files_of
+from render.root import root_of
 from schemas import API_VERSION
 from schemas.lockfile import FILE_NAME, LockFile
 
@@ -25,23 +26,20 @@ def lock_revisions(paths: Iterable[Path], digester: Digester) -> Iterator[Locked
     The `fresco.lock` of each repository is written once, and what it says of other addresses stays. Raises OSError and
     NotFound.
     """
-    by_root: dict[Path | None, list[tuple[Path, Document]]] = {}
+    by_root: dict[Path, list[tuple[Path, Document]]] = {}
     for path in files_of(paths):
         for document in load_file(str(path), path.read_bytes()).documents:
             if document.is_theirs:
-                by_root.setdefault(root.find(path.parent), []).append((path, document))
+                by_root.setdefault(root_of(path), []).append((path, document))
     for folder, documents in by_root.items():
-        if folder is None:
-            yield from (CannotLock(f"{path}: there is no fresco.yaml above it") for path, _ in documents)
-        else:
-            yield from _lock_in(folder, documents, digester)
+        yield from _lock_in(folder, documents, digester)
 
 
 def _lock_in(folder: Path, documents: list[tuple[Path, Document]], digester: Digester) -> Iterator[Locked | CannotLock]:
-    spec, known = root.spec(folder), root.digests(folder)
+    spec, known = top.spec(folder), top.digests(folder)
     if spec is None or known.findings:
         broken = "fresco.yaml" if spec is None else FILE_NAME
-        yield CannotLock(f"{folder / broken} is broken: `fresco validate` says how")
+        yield CannotLock(f"{folder / broken} is missing or broken: `fresco validate` says how")
         return
     written = dict(known.by_address)
     for path, document in documents:

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from schemas.examples import EXAMPLES
+from schemas.findings import Findings
 from schemas.lockfile import LockFile
 from schemas.michelangelo import TheirDeployment, TheirServer
 from schemas.model_config import ModelConfig
@@ -25,6 +26,7 @@ TYPES: dict[str, type[msgspec.Struct]] = {
     "deployment-status": DeploymentStatus,
     "model-config": ModelConfig,
     "sidecar-report": SidecarReport,
+    "findings": Findings,
     "lock": LockFile,
     "michelangelo-inferenceserver": TheirServer,
     "michelangelo-deployment": TheirDeployment,

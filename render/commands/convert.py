@@ -6,14 +6,15 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from render import compat, report, root
+from render import compat, report, top
 from render.compat import OwnForm
 from render.convert import CannotConvert, converted, prove, replaced
 from render.document import Document, Loaded
-from render.errors import ExitCode, NotFound
+from render.errors import ExitCode
 from render.load import load, load_file
 from render.lock import files_of
 from render.repository import WorkingTree
+from render.root import root_of
 from schemas.resources import RepositorySpec
 from schemas.status import Finding
 
@@ -47,7 +48,7 @@ def run(options: argparse.Namespace) -> ExitCode:
         file = load_file(str(path), path.read_bytes())
         left += [CannotConvert(report.line(finding)) for finding in file.findings]
         if any(one.is_theirs for one in file.documents):
-            by_root.setdefault(_root(path), []).append(path)
+            by_root.setdefault(root_of(path), []).append(path)
     for folder, paths in by_root.items():
         left += _convert(folder, paths, is_printed=options.stdout)
     for one in left:
@@ -55,22 +56,15 @@ def run(options: argparse.Namespace) -> ExitCode:
     return ExitCode.FINDINGS if left else ExitCode.FINE
 
 
-def _root(path: Path) -> Path:
-    folder = root.find(path.parent)
-    if folder is None:
-        raise NotFound(f"{path}: there is no fresco.yaml above it")
-    return folder
-
-
 def _convert(folder: Path, paths: Iterable[Path], *, is_printed: bool) -> list[CannotConvert]:
     """Converts what can be of `paths`, files of the repository in `folder`, and gives why the rest cannot.
 
     Raises CannotConvert, and writes nothing, when it would not mean the same.
     """
-    spec = root.spec(folder)
+    spec = top.spec(folder)
     if spec is None:
-        raise CannotConvert(f"{folder / 'fresco.yaml'} is broken: `fresco validate` says how")
-    repository = _Repository(folder, spec, load(WorkingTree(folder)), root.digests(folder).by_address)
+        raise CannotConvert(f"{folder / 'fresco.yaml'} is missing or broken: `fresco validate` says how")
+    repository = _Repository(folder, spec, load(WorkingTree(folder)), top.digests(folder).by_address)
     left: list[CannotConvert] = []
     changed: dict[Path, bytes] = {}
     for path in paths:

@@ -227,8 +227,8 @@ def test_lock_says_what_it_lacks(tmp_path: Path, capsys: pytest.CaptureFixture[s
     path = tmp_path / "a.yaml"
     path.write_text(f"{THEIRS}kind: Deployment\n{PLACE}spec: {{{SERVING}}}\n")
     assert main(["lock", str(path)]) == 1
-    assert "there is no fresco.yaml above it" in capsys.readouterr().err
+    assert "fresco.yaml is missing or broken" in capsys.readouterr().err
     (tmp_path / "fresco.yaml").write_text(SETTINGS)
     (tmp_path / "fresco.lock").write_text(OURS + "kind: Lock\ndigests: [a]\n")
     assert main(["lock", str(path)]) == 1
-    assert "fresco.lock is broken" in capsys.readouterr().err
+    assert "fresco.lock is missing or broken" in capsys.readouterr().err
