@@ -1,4 +1,4 @@
-"""Writes the parts of the documentation that the code itself knows: limits, and the plans of a rollout.
+"""Writes the parts of the documentation that the code itself knows: limits, rules, fields, the plans of a rollout.
 
 `make docs` runs it. Those parts stand between markers in hand-written pages; a test holds them to the code. I/O: files.
 """
@@ -12,6 +12,8 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from render.compat.fields import UNHONOURED, WRITTEN
+from render.explain import dotted
 from render.rollout import server_plan
 from render.rollout.plan import Row, rows
 from render.rules import RULES
@@ -40,7 +42,7 @@ from schemas.status import (
 )
 
 PAGES: Final = Path(__file__).parent
-_GENERATED: Final = ("contracts.md", "limits.md", "rollout.md", "rules.md")
+_GENERATED: Final = ("contracts.md", "limits.md", "michelangelo.md", "rollout.md", "rules.md")
 
 
 def pages() -> dict[Path, str]:
@@ -48,6 +50,7 @@ def pages() -> dict[Path, str]:
     parts = {
         "limits": _limits(),
         "rules": _rules(),
+        **{f"michelangelo {kind.lower()}": _their_fields(kind) for kind in WRITTEN},
         **{f"plan {name}": _plan(status) for name, status in _plans().items()},
         **{f"plan server {name}": _server_plan(status) for name, status in _server_plans().items()},
         **{f"example {name.replace('-', ' ')}": _json(example) for name, example in EXAMPLES.items()},
@@ -155,6 +158,23 @@ def _limits() -> str:
 
 def _rules() -> str:
     return _table(("id", "rule"), [(f"`{rule}`", title) for rule, title in sorted(RULES.items())])
+
+
+# ---- Michelangelo's fields
+
+
+def _their_fields(kind: str) -> str:
+    """Each field of theirs that is used, and each that has a finding."""
+    used = [
+        (f"`{dotted(theirs)}`", f"`{dotted(ours)}`")
+        for ours, theirs in WRITTEN[kind].items()
+        if ours[0] == "spec" and len(ours) > 1
+    ]
+    others = [
+        (f"`{dotted(one.path)}`", f"{'error' if one.is_error else 'warning'}: {one.message}; {one.instead}")
+        for one in UNHONOURED[kind]
+    ]
+    return _table(("Michelangelo's", "Fresco's"), [*used, *others])
 
 
 # ---- plans

@@ -22,6 +22,7 @@ COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
         "new": "write a server or a deployment to begin with",
         "schema": "print or write the JSON Schemas, for editors",
         "completion": "print what makes a shell complete commands and names",
+        "convert": "rewrite Michelangelo's own resources as Fresco's",
     }
 )
 """What each command does. A command is the module of that name in `render.commands`."""

@@ -3,13 +3,15 @@
 `render.load` makes them.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from schemas.status import Finding
 
 REPOSITORY_FILE = "fresco.yaml"
+THEIR_GROUP = "michelangelo.api/"
+THEIR_KINDS = ("InferenceServer", "Deployment")
 
 Path = tuple[str | int, ...]
 
@@ -51,6 +53,10 @@ class Places:
     def __init__(self, places: Mapping[Path, Place]) -> None:
         self._places = places
 
+    def items(self) -> Iterable[tuple[Path, Place]]:
+        """All of them by path, in the order of the document."""
+        return self._places.items()
+
     def at(self, path: Sequence[str | int]) -> Place:
         """The place of the value at `path`, or of the nearest one above it that exists."""
         wanted = tuple(path)
@@ -65,7 +71,8 @@ class Places:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Document:
-    """One YAML document that claims Fresco's apiVersion. `line`: where it starts. `value`: plain values only.
+    """One YAML document that claims Fresco's apiVersion or Michelangelo's. `line`: where it starts. `value`: plain
+    values only.
 
     `has_line_ends`: some text in it ends with a line end, which a pattern's `$` would let through.
     `places`: reads the file again to tell where its values stand, because few documents are asked. They may differ
@@ -78,6 +85,11 @@ class Document:
     value: dict[str, Any]
     has_line_ends: bool
     places: Callable[[], Places] = field(repr=False)
+
+    @property
+    def is_theirs(self) -> bool:
+        """Whether it is written in Michelangelo's form."""
+        return str(self.value.get("apiVersion", "")).startswith(THEIR_GROUP)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,13 +5,15 @@ as null, decimal integers and fractions as numbers. Everything that YAML 1.1, YA
 the text it is: `no`, `on`, dates, `1:30`, `014`, `0x1F`, `1_000`, `.inf`, so that no value changes its meaning unseen;
 where a number was meant, the schema then says what it found.
 
-A file is read only if it claims Fresco's apiVersion. What is wrong with it becomes a finding, and none of it is used.
+A file is read only if it claims Fresco's apiVersion, or Michelangelo's for one of the kinds that Fresco serves. What is
+wrong with it becomes a finding, and none of it is used.
 """
 
 import math
 import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
+from difflib import get_close_matches
 from functools import partial
 from itertools import islice
 from typing import Any
@@ -32,11 +34,12 @@ from yaml.events import (
 )
 from yaml.reader import ReaderError
 
-from render.document import Comment, Document, Path, Place, Places, Position
+from render.document import THEIR_GROUP, THEIR_KINDS, Comment, Document, Path, Place, Places, Position
 from render.document import Loaded as Loaded
 from render.document import LoadedFile as LoadedFile
 from render.files import Files
 from render.rules import Rule
+from schemas import lockfile
 from schemas.status import Finding
 
 MAX_BYTES = 4 << 20  # of one file
@@ -46,6 +49,7 @@ MAX_ALIASED = 1000  # values that aliases add to one document
 _SUFFIXES = (".yaml", ".yml")
 _GROUP = "serving.fresco.dev/"
 _CLAIM = b"serving.fresco.dev/v"  # labels of that group name no version
+_THEIR_CLAIM = f"{THEIR_GROUP}v".encode()
 
 _TRUE = frozenset(("true", "True", "TRUE"))
 _FALSE = frozenset(("false", "False", "FALSE"))
@@ -69,13 +73,14 @@ def load(files: Files) -> Loaded:
 
 
 def is_yaml(path: str) -> bool:
-    """Whether a file's name says that it is YAML."""
-    return path.endswith(_SUFFIXES)
+    """Whether a file's name says that it is YAML, as `fresco.lock` at the top is too."""
+    return path.endswith(_SUFFIXES) or path == lockfile.FILE_NAME
 
 
 def load_file(path: str, content: bytes) -> LoadedFile:
     """Reads one file. Equal arguments give equal results, so they may be remembered by blob id."""
-    if _CLAIM not in content.replace(b"\0", b""):  # UTF-16 has NULs between its letters
+    plain_content = content.replace(b"\0", b"")  # UTF-16 has NULs between its letters
+    if _CLAIM not in plain_content and _THEIR_CLAIM not in plain_content:
         return LoadedFile()
     try:
         return LoadedFile(documents=_documents(path, content, _decode(content)))
@@ -128,7 +133,15 @@ def _documents(path: str, content: bytes, text: str) -> tuple[Document, ...]:
 
 
 def _claims(value: Any) -> bool:
-    return isinstance(value, dict) and str(value.get("apiVersion", "")).startswith(_GROUP)
+    return isinstance(value, dict) and _is_ours(value.get("apiVersion", ""), value.get("kind"))
+
+
+def _is_ours(version: object, kind: object) -> bool:
+    """Whether a document of this apiVersion is read: of Michelangelo's those that are of a kind that is served, or have
+    one misspelt."""
+    if not str(version).startswith(THEIR_GROUP):
+        return str(version).startswith(_GROUP)
+    return kind in THEIR_KINDS or bool(get_close_matches(str(kind), THEIR_KINDS, 1, 0.8))
 
 
 def _check_claim(value: Any, start: Position) -> None:
@@ -140,7 +153,7 @@ def _check_claim(value: Any, start: Position) -> None:
     if not isinstance(value, dict) or "apiVersion" in value:
         return
     for key, one in value.items():
-        if key.lower() == "apiversion" and str(one).startswith(_GROUP):
+        if key.lower() == "apiversion" and _is_ours(one, value.get("kind")):
             raise _Unreadable(f"expected apiVersion, found {key!r}", start)
 
 

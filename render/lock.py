@@ -117,7 +117,7 @@ def lock(path: Path, digester: Digester, *, again: bool) -> Iterator[Computed | 
         if path.read_bytes() != before:
             yield CannotLock(f"{path}: it was changed in the meantime: run fresco lock again")
             return
-        _replace(path, after)
+        replace_file(path, after)
     yield from results
 
 
@@ -159,7 +159,7 @@ def _models(file: str, content: bytes, *, again: bool) -> Iterator[Model | Canno
     loaded = load_file(file, content)
     for finding in loaded.findings:
         yield CannotLock(f"{finding.file}:{finding.line}:{finding.column}: {finding.message}")
-    found = {document.index: identify(document) for document in loaded.documents}
+    found = {one.index: identify(one) for one in loaded.documents if not one.is_theirs}  # theirs have no place for one
     wanted = {index: one for index, one in found.items() if isinstance(one, Resource) and _is_wanted(one, again=again)}
     for index, places in enumerate(every_places(content) if wanted else ()):
         if index in wanted:
@@ -256,7 +256,7 @@ def _with_digests(documents: dict[int, Any], digests: Mapping[int, str]) -> dict
     return changed
 
 
-def _replace(path: Path, content: bytes) -> None:
+def replace_file(path: Path, content: bytes) -> None:
     """Writes a person's file, whole or not at all."""
     target = path.resolve()
     descriptor, beside = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")

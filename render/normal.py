@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import msgspec
 
-from render import absences, claims, resolve, settings, validate
+from render import absences, claims, compat, lockfile, resolve, settings, validate
 from render.capacity import Size, config_bytes
 from render.document import REPOSITORY_FILE, Document, Loaded, Path, prefix
 from render.errors import InvalidRepository
@@ -21,6 +21,7 @@ from render.rules import Rule
 from render.settings import Settings
 from render.validate import Host, Scope
 from schemas import limits
+from schemas.lockfile import FILE_NAME as LOCK_FILE
 from schemas.resources import Deployment, InferenceServer, Resources, RolloutDefaults, Strategy
 from schemas.status import (
     DeploymentStatus,
@@ -153,8 +154,9 @@ class _Acceptance:
         self._settings = found
         self._previous = previous
         self._made = memo.of
+        self._locked = self._made(lockfile.read, LOCK_FILE, loaded.files.get(LOCK_FILE))
         self._unread: list[Finding] = []
-        self._loose: list[Finding] = []
+        self._loose: list[Finding] = list(self._locked.findings)
         self._servers: dict[str, WantedServer | Kept] = {}
         self._deployments: dict[str, WantedDeployment | Kept] = {}
         self._resources: dict[str, dict[str, list[Resource]]] = {SERVER: {}, DEPLOYMENT: {}}
@@ -189,20 +191,31 @@ class _Acceptance:
     def _sort_out(self, loaded: Loaded) -> None:
         folder = prefix(self._settings.cluster.path)
         for path, file in loaded.files.items():
-            if path.startswith(folder):
+            if path.startswith(folder) and path != LOCK_FILE:
                 self._unread.extend(file.findings)
                 for document in file.documents:
                     self._sort_in(document)
 
     def _sort_in(self, document: Document) -> None:
-        resource = self._made(identify, document, document)
+        resource = self._resource(document)
         if isinstance(resource, Finding):
             self._unread.append(resource)
+        elif resource.is_deleted:
+            return
         elif resource.kind != REPOSITORY:
             self._resources[resource.kind].setdefault(resource.key, []).append(resource)
         elif document.file != REPOSITORY_FILE:
             message = "a Repository is read from fresco.yaml at the top alone"
             self._loose.append(resource.finding(Rule.EXTRA_REPOSITORY, ("kind",), message))
+
+    def _resource(self, document: Document) -> Resource | Finding:
+        if not document.is_theirs:
+            return self._made(identify, document, document)
+        form = self._made(compat.read, document, document, self._settings.spec.michelangelo)
+        if isinstance(form, Finding):
+            return form
+        digest = self._locked.by_address.get(form.address) if form.address is not None else None
+        return self._made(compat.resource, document, document, form, digest)
 
     def _scope(self, key: str) -> Scope:
         namespace = key.split("/")[0]
@@ -244,7 +257,7 @@ class _Acceptance:
         if others:
             return self._made(_duplicates, key, *resources)
         if not isinstance(resource.spec, Deployment):
-            return Kept(resource.findings)
+            return Kept(_in_order(resource.findings))
         host = self._hosts.get(_place(resource.spec))
         if host is None:
             close = self._made(_closest, key, _place(resource.spec), servers)
@@ -319,8 +332,8 @@ def _server(
 ) -> WantedServer | Kept:
     spec = resource.spec
     if not isinstance(spec, InferenceServer):
-        return Kept(resource.findings)
-    findings = validate.server(resource, spec, scope)
+        return Kept(_in_order(resource.findings))
+    findings = [*resource.findings, *validate.server(resource, spec, scope)]
     if clashing is not None:
         at: Path = ("metadata", "name")
         message = f"{resource.key!r} is what the Service of a slice of {clashing.key!r} is called"
@@ -342,6 +355,7 @@ def _deployment(resource: Resource, scope: Scope, defaults: RolloutDefaults, hos
     assert isinstance(spec, Deployment)
     rollout = resolve.rollout_policy(spec.spec.rollout, defaults)
     findings = [
+        *resource.findings,
         *validate.deployment(resource, spec, scope),
         *validate.on_host(resource, spec, host, rollout),
     ]
@@ -375,7 +389,7 @@ def _homeless(resource: Resource, scope: Scope, close: Resource | None) -> Kept:
         hint = f"did you mean {close.key.split('/')[1]}?"
     other = close.place(("metadata", "name")) if close is not None else None
     finding = resource.finding(Rule.UNKNOWN_SERVER, ("spec", "server"), message, hint=hint, other=other)
-    return Kept(_in_order([*validate.deployment(resource, spec, scope), finding]))
+    return Kept(_in_order([*resource.findings, *validate.deployment(resource, spec, scope), finding]))
 
 
 def _place(spec: Deployment) -> str:

@@ -4,10 +4,10 @@ The typed form decides quickly whether a document is right; `explain` then says 
 """
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -19,6 +19,7 @@ from schemas.status import Finding, OtherPlace
 
 REPOSITORY, SERVER, DEPLOYMENT = "Repository", "InferenceServer", "Deployment"
 Spec = Repository | InferenceServer | Deployment
+Form = TypeVar("Form", bound=msgspec.Struct)
 
 _TYPES: Mapping[str, type[Spec]] = {REPOSITORY: Repository, SERVER: InferenceServer, DEPLOYMENT: Deployment}
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
@@ -28,7 +29,9 @@ _NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 class Resource:
     """A document whose kind and name can be told. `spec`: None when it breaks the schema, and `findings` say how.
 
-    `key`: `namespace/name`, or the name alone for a Repository.
+    `key`: `namespace/name`, or the name alone for a Repository. For a document in another form than Fresco's own,
+    `written` says where in it a path of Fresco's form is written; it may have a spec and findings, and it may say of
+    itself that it is deleted.
     """
 
     kind: str
@@ -36,6 +39,8 @@ class Resource:
     document: Document
     spec: Spec | None
     findings: tuple[Finding, ...] = ()
+    written: Mapping[Path, Path] = field(default_factory=dict)
+    is_deleted: bool = False
 
     @property
     def source(self) -> str:
@@ -43,34 +48,63 @@ class Resource:
         return f"{self.document.file}:{self.document.line}"
 
     def finding(self, rule: Rule, path: Path, message: str, **more: Any) -> Finding:
-        """A finding at the value at `path`, or at the nearest one above it; `more` goes to `Finding`."""
+        """A finding at the value at `path` of Fresco's form, or the nearest one above it; `more` goes to `Finding`."""
+        path = written_at(self.written, path)
         at = self.document.places().at(path).value
         return _finding(self.document, rule, at, f"{dotted(path)}: {message}" if path else message, **more)
 
     def place(self, path: Path) -> OtherPlace:
         """Where the value at `path` is, or the nearest one above it: the second place of another resource's finding."""
-        at = self.document.places().at(path).value
+        at = self.document.places().at(written_at(self.written, path)).value
         return OtherPlace(file=self.document.file, line=at.line, column=at.column)
+
+
+def written_at(written: Mapping[Path, Path], path: Path) -> Path:
+    """Where `path` of Fresco's form, or the nearest one above it, is written; `path` itself where nothing is said."""
+    above = path
+    while above and above not in written:
+        above = above[:-1]
+    return written[above] if above else path
 
 
 def identify(document: Document) -> Resource | Finding:
     """The resource that `document` holds, or the finding that its kind or name cannot be told."""
+    name = identity(document, _TYPES)
+    if isinstance(name, Finding):
+        return name
+    kind, key = name
+    spec, findings = checked(document, kind.lower(), _TYPES[kind])
+    return Resource(kind, key, document, spec, findings)
+
+
+def identity(document: Document, kinds: Collection[str]) -> tuple[str, str] | Finding:
+    """The kind of `document`, one of `kinds`, and its key, or the finding that one of them cannot be told."""
     kind = document.value.get("kind")
-    if not isinstance(kind, str) or kind not in _TYPES:
-        return _unknown_kind(document, kind)
+    if not isinstance(kind, str) or kind not in kinds:
+        return _unknown_kind(document, kind, kinds)
     key = _key(document.value, kind)
     if key is None:
         message = "metadata: expected a name, and a namespace if any, of lower-case letters, digits and '-'"
         return _finding(document, Rule.NO_IDENTITY, document.places().at(("metadata",)).key, message)
-    spec, findings = _check(document, kind)
-    return Resource(kind, key, document, spec, findings)
+    return kind, key
 
 
-def _unknown_kind(document: Document, kind: object) -> Finding:
-    close = get_close_matches(str(kind), _TYPES, 1)
+def checked(document: Document, schema: str, form: type[Form]) -> tuple[Form | None, tuple[Finding, ...]]:
+    """`document` as its typed form, or None and everything that `schema`, one of `schemas.NAMES`, has against it."""
+    try:
+        spec = msgspec.convert(document.value, form)
+    except msgspec.ValidationError as error:
+        return None, _explained(document, schema) or (_unexplained(document, str(error)),)
+    # Only a last line end can pass the typed form's patterns and not the schema's.
+    findings = _explained(document, schema) if document.has_line_ends else ()
+    return (None, findings) if findings else (spec, ())
+
+
+def _unknown_kind(document: Document, kind: object, kinds: Collection[str]) -> Finding:
+    close = get_close_matches(str(kind), kinds, 1)
     hint = f"did you mean {close[0]}?" if close else None
     at = document.places().at(("kind",)).value
-    return _finding(document, Rule.UNKNOWN_KIND, at, f"kind: expected {listed(_TYPES)}, got {shown(kind)}", hint=hint)
+    return _finding(document, Rule.UNKNOWN_KIND, at, f"kind: expected {listed(kinds)}, got {shown(kind)}", hint=hint)
 
 
 def _key(value: Mapping[str, Any], kind: str) -> str | None:
@@ -88,18 +122,8 @@ def _is_name(value: object) -> bool:
     return isinstance(value, str) and len(value) <= 63 and _NAME.fullmatch(value) is not None
 
 
-def _check(document: Document, kind: str) -> tuple[Spec | None, tuple[Finding, ...]]:
-    try:
-        spec = msgspec.convert(document.value, _TYPES[kind])
-    except msgspec.ValidationError as error:
-        return None, _explained(document, kind) or (_unexplained(document, str(error)),)
-    # Only a last line end can pass the typed form's patterns and not the schema's.
-    findings = _explained(document, kind) if document.has_line_ends else ()
-    return (None, findings) if findings else (spec, ())
-
-
-def _explained(document: Document, kind: str) -> tuple[Finding, ...]:
-    problems = explain(kind.lower(), document.value)
+def _explained(document: Document, schema: str) -> tuple[Finding, ...]:
+    problems = explain(schema, document.value)
     if not problems:
         return ()
     places = document.places()

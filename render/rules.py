@@ -49,6 +49,8 @@ class Rule(StrEnum):
     IGNORED_UNKNOWN = "FR071"
     IGNORED_NOTHING = "FR072"
     IGNORED_ERROR = "FR073"
+    NOT_HONOURED = "FR080"
+    NO_ARTIFACTS = "FR081"
 
 
 RULES: dict[Rule, str] = {
@@ -92,4 +94,6 @@ RULES: dict[Rule, str] = {
     Rule.IGNORED_UNKNOWN: "A comment that ignores a rule names one that exists",
     Rule.IGNORED_NOTHING: "A comment that ignores a rule has a finding to ignore",
     Rule.IGNORED_ERROR: "Only warnings are ignored by a comment",
+    Rule.NOT_HONOURED: "Of Michelangelo's fields those are used that Fresco can honour",
+    Rule.NO_ARTIFACTS: "fresco.yaml says where the artifacts of Michelangelo's revisions are",
 }

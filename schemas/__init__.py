@@ -22,6 +22,9 @@ NAMES = (
     "model-config",
     "sidecar-report",
     "findings",
+    "lock",
+    "michelangelo-inferenceserver",
+    "michelangelo-deployment",
 )
 
 

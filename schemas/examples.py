@@ -10,6 +10,7 @@ import msgspec
 from schemas.model_config import ConfigEntry, checksum, entry_hash
 
 _API: Final = "serving.fresco.dev/v1alpha1"
+_THEIR_API: Final = "michelangelo.api/v2"
 _PLACE: Final = {"name": "scorer", "namespace": "fraud"}
 _CURRENT: Final = {
     "revision": "2026-11-13",
@@ -181,6 +182,39 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {
                 "loadSeconds": 0.84,
                 "requests": {"count": 1200, "failures": 0, "latencySeconds": 1.31, "busy": True},
             },
+        },
+    },
+    "lock": {
+        "apiVersion": _API,
+        "kind": "Lock",
+        "digests": {_CANDIDATE["uri"]: _CANDIDATE["digest"]},
+    },
+    "michelangelo-inferenceserver": {
+        "apiVersion": _THEIR_API,
+        "kind": "InferenceServer",
+        "metadata": {"name": "gpu-a", "namespace": "fraud"},
+        "spec": {
+            "tenancyType": "TENANCY_TYPE_DEDICATED",
+            "backendType": "BACKEND_TYPE_TRITON",
+            "ownerSpec": {"tier": 1},
+            "initSpec": {
+                "resourceSpec": {"cpu": 4, "memory": "16Gi", "gpu": 1},
+                "servingSpec": {"version": "24.10"},
+                "numInstances": 4,
+            },
+            "owner": {"name": "ada"},
+        },
+    },
+    "michelangelo-deployment": {
+        "apiVersion": _THEIR_API,
+        "kind": "Deployment",
+        "metadata": _PLACE,
+        "spec": {
+            "desiredRevision": {"name": "scorer-2026-11-20"},
+            "inferenceServer": {"name": "gpu-a"},
+            "strategy": {"rolling": {"incrementPercentage": 25}},
+            "definition": {"type": "TARGET_TYPE_INFERENCE_SERVER", "subType": "realtime-serving"},
+            "owner": {"name": "ada"},
         },
     },
     "findings": {

@@ -10,6 +10,8 @@ import msgspec
 
 from schemas.examples import EXAMPLES
 from schemas.findings import Findings
+from schemas.lockfile import LockFile
+from schemas.michelangelo import TheirDeployment, TheirServer
 from schemas.model_config import ModelConfig
 from schemas.report import SidecarReport
 from schemas.resources import Deployment, InferenceServer, Repository
@@ -25,6 +27,9 @@ TYPES: dict[str, type[msgspec.Struct]] = {
     "model-config": ModelConfig,
     "sidecar-report": SidecarReport,
     "findings": Findings,
+    "lock": LockFile,
+    "michelangelo-inferenceserver": TheirServer,
+    "michelangelo-deployment": TheirDeployment,
 }
 
 

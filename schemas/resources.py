@@ -376,6 +376,36 @@ class Guards(Contract, frozen=True, kw_only=True):
     ] = limits.MAX_SERVERS_AT_ONCE
 
 
+class Michelangelo(Contract, frozen=True, kw_only=True):
+    """What Michelangelo's own resources leave open. `{namespace}`, `{model}` and `{revision}` stand for the namespace
+    of a revision, its model family (without one the Deployment) and its name; `{server}` and `{deployment}` for
+    theirs."""
+
+    artifacts: Annotated[
+        str,
+        Meta(
+            pattern=r"^(s3|gs|az|https?|file|pvc|hf)://([^\s{}]|\{(namespace|model|revision)\})+$",
+            description="Where the artifact of a revision is.",
+            examples=["s3://models/{namespace}/{revision}"],
+        ),
+    ]
+    version: (
+        Annotated[str, Meta(description="The server's version where one says `latest` or none.", examples=["24.10"])]
+        | None
+    ) = None
+    path: (
+        Annotated[
+            str,
+            Meta(
+                pattern=r"^(/([A-Za-z0-9._~-]|\{(namespace|server|deployment)\})+)+$",
+                description="The path of each Deployment. Default: /{namespace}/{server}/{deployment}.",
+                examples=["/{server}/{deployment}"],
+            ),
+        ]
+        | None
+    ) = None
+
+
 class RepositorySpec(Contract, frozen=True, kw_only=True):
     """Settings of the whole repository."""
 
@@ -384,6 +414,7 @@ class RepositorySpec(Contract, frozen=True, kw_only=True):
     namespaces: Annotated[dict[Name, Grant], Meta(description="What each namespace may use.")] = {}
     rollout: RolloutDefaults = RolloutDefaults()
     guards: Guards = Guards()
+    michelangelo: Michelangelo | None = None
 
 
 class RepositoryMetadata(Contract, frozen=True, kw_only=True):

@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from collections.abc import Iterator
 from functools import cache, partial
 from pathlib import Path
 from typing import Final, TextIO
@@ -9,6 +10,7 @@ from typing import Final, TextIO
 from render.characters import printable
 from render.errors import ExitCode
 from render.lock import CannotLock, Computed, Digester, check, files, lock, locked, storage_digest
+from render.lock_revisions import check_revisions, lock_revisions
 from render.progress import following
 
 EXAMPLES = """\
@@ -40,12 +42,18 @@ def run(options: argparse.Namespace) -> ExitCode:
     digester = cache(partial(storage_digest, follow=partial(following, quiet=options.quiet)))
     if options.paths == [_STDIN]:
         return _filter(options, digester)
-    failed = False
-    for path in files(options.paths or [options.directory]):
-        results = check(path, digester) if options.check else lock(path, digester, again=options.update)
-        for one in results:
-            failed = _say(one, options, sys.stdout) or failed
-    return ExitCode.FINDINGS if failed else ExitCode.FINE
+    failed = [_say(one, options, sys.stdout) for one in _results(options, digester)]
+    return ExitCode.FINDINGS if any(failed) else ExitCode.FINE
+
+
+def _results(options: argparse.Namespace, digester: Digester) -> Iterator[Computed | CannotLock]:
+    paths = list(files(options.paths or [options.directory]))
+    for path in paths:
+        yield from check(path, digester) if options.check else lock(path, digester, again=options.update)
+    if options.check:
+        yield from check_revisions(paths, digester)
+    else:
+        yield from lock_revisions(paths, digester, again=options.update)
 
 
 def _filter(options: argparse.Namespace, digester: Digester) -> ExitCode:

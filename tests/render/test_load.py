@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from render.document import prefix
-from render.load import load_file, plain
+from render.load import is_yaml, load_file, plain
 
 HEAD = "apiVersion: serving.fresco.dev/v1alpha1\n"
 
@@ -112,6 +112,14 @@ def test_places_are_those_of_keys_and_values() -> None:
 def test_files_that_do_not_claim_the_group_are_left_alone() -> None:
     for text in ("{{ template }}", "a: [", "labels: {serving.fresco.dev/server: a}\n\t", "apiVersion: apps/v1\n"):
         assert load_file("a.yaml", text.encode()) == load_file("b.yaml", b"")
+
+
+def test_the_lock_at_the_top_is_read_too() -> None:
+    assert [name for name in ("a.yaml", "b.yml", "fresco.lock", "a/fresco.lock", "uv.lock") if is_yaml(name)] == [
+        "a.yaml",
+        "b.yml",
+        "fresco.lock",
+    ]
 
 
 def test_documents_of_other_kinds_beside_ours_are_left_alone() -> None:

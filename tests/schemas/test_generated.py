@@ -16,6 +16,8 @@ import schemas
 from render.explain import explain
 from schemas import generate
 from schemas.examples import EXAMPLES
+from schemas.lockfile import LockFile
+from schemas.michelangelo import TheirDeployment, TheirServer
 from schemas.model_config import ModelConfig, checksum
 from schemas.resources import Deployment, InferenceServer, Repository
 from tests.support import contracts
@@ -25,8 +27,51 @@ RESOURCES: dict[str, type[msgspec.Struct]] = {
     "repository": Repository,
     "inferenceserver": InferenceServer,
     "deployment": Deployment,
+    "lock": LockFile,
+    "michelangelo-inferenceserver": TheirServer,
+    "michelangelo-deployment": TheirDeployment,
 }
+THEIR_API = "michelangelo.api/v2"
 VALID: dict[str, dict[str, Any]] = {
+    "lock": {"apiVersion": API, "kind": "Lock", "digests": {"s3://m/1": "sha256:" + "9f" * 32}},
+    "michelangelo-inferenceserver": {
+        "apiVersion": THEIR_API,
+        "kind": "InferenceServer",
+        "metadata": {"name": "gpu-a", "namespace": "fraud", "labels": {"a": "b"}},
+        "spec": {
+            "tenancyType": "TENANCY_TYPE_MULTI_TENANT",
+            "backendType": "BACKEND_TYPE_TRITON",
+            "ownerSpec": {"ownerInfo": {"owningTeam": "a"}, "tier": 2},
+            "initSpec": {
+                "resourceSpec": {"cpu": 2, "memory": "4Gi", "diskSize": "", "gpu": 1, "gpuSku": "a"},
+                "servingSpec": {"version": "24.10", "containerBuildTemplate": "a"},
+                "numInstances": 3,
+            },
+            "decomSpec": {"decommission": True},
+            "owner": {"name": "a", "proxyUser": "b"},
+            "clusterTargets": [{"clusterId": "a"}],
+        },
+        "status": {"state": "a"},
+    },
+    "michelangelo-deployment": {
+        "apiVersion": THEIR_API,
+        "kind": "Deployment",
+        "metadata": {"name": "scorer", "namespace": "fraud"},
+        "spec": {
+            "desiredRevision": {"name": "scorer-1", "namespace": "fraud"},
+            "inferenceServer": {"name": "gpu-a"},
+            "selector": {"matchLabels": {"a": "b"}},
+            "deletionSpec": {"deleted": False},
+            "strategy": {
+                "blast": {"withRollbackTrigger": True, "issueLink": "a"},
+                "rolling": {"incrementPercentage": 5},
+            },
+            "definition": {"type": "TARGET_TYPE_INFERENCE_SERVER", "subType": "realtime-serving"},
+            "modelFamily": {"name": "a"},
+            "shadowSpec": {"trafficPercentage": 2.5, "duration": "60s", "metrics": [], "enabled": True},
+            "resourceLinks": {"a": "b"},
+        },
+    },
     "repository": {
         "apiVersion": API,
         "kind": "Repository",

@@ -1,0 +1,127 @@
+"""`fresco convert`: Michelangelo's resources as Fresco's own. I/O: files, standard output and error."""
+
+import argparse
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from render import compat, report, top
+from render.compat import OwnForm
+from render.convert import CannotConvert, converted, prove, replaced
+from render.document import Document, Loaded
+from render.errors import ExitCode
+from render.load import load, load_file
+from render.lock import files
+from render.repository import WorkingTree
+from render.root import root_of
+from schemas.resources import RepositorySpec
+from schemas.status import Finding
+
+EXAMPLES = """\
+examples:
+  fresco convert --stdout fraud/scorer.yaml   what it would be
+  fresco convert                              rewrite all of Michelangelo's resources here
+"""
+
+
+class _Repository(NamedTuple):
+    """A repository as it was read: its folder, its settings, its files, and digests by address."""
+
+    folder: Path
+    spec: RepositorySpec
+    loaded: Loaded
+    digests: Mapping[str, str]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """As every command."""
+    parser.add_argument("paths", nargs="*", type=Path, metavar="PATH", help="files or folders (default: here)")
+    parser.add_argument("--stdout", action="store_true", help="print the files, and write none")
+
+
+def run(options: argparse.Namespace) -> ExitCode:
+    """As every command."""
+    left: list[CannotConvert] = []
+    by_root: dict[Path, list[Path]] = {}
+    for path in files(options.paths or [Path()]):
+        file = load_file(str(path), path.read_bytes())
+        left += [CannotConvert(report.line(finding)) for finding in file.findings]
+        if any(one.is_theirs for one in file.documents):
+            by_root.setdefault(root_of(path), []).append(path)
+    for folder, paths in by_root.items():
+        left += _convert(folder, paths, is_printed=options.stdout)
+    for one in left:
+        sys.stderr.write(f"fresco: {one}\n")
+    return ExitCode.FINDINGS if left else ExitCode.FINE
+
+
+def _convert(folder: Path, paths: Iterable[Path], *, is_printed: bool) -> list[CannotConvert]:
+    """Converts what can be of `paths`, files of the repository in `folder`, and gives why the rest cannot.
+
+    Raises CannotConvert, and writes nothing, when it would not mean the same.
+    """
+    spec = top.spec(folder)
+    if spec is None:
+        raise CannotConvert(f"{folder / 'fresco.yaml'} is missing or broken: `fresco validate` says how")
+    repository = _Repository(folder, spec, load(WorkingTree(folder)), top.digests(folder).by_address)
+    left: list[CannotConvert] = []
+    changed: dict[Path, bytes] = {}
+    for path in paths:
+        before = path.read_bytes()
+        after = _converted(path, before, repository, left)
+        if after != before:
+            changed[path] = after
+    names = {(path.parent.resolve() / path.name).relative_to(folder).as_posix(): one for path, one in changed.items()}
+    prove(repository.loaded, replaced(repository.loaded, names), spec)
+    for path, content in changed.items():
+        _put(path, content, is_printed=is_printed)
+    return left
+
+
+def _converted(path: Path, content: bytes, repository: _Repository, left: list[CannotConvert]) -> bytes:
+    """`content`, each document converted that can be; for the others `left` gets a line."""
+    for index in range(len(load_file(str(path), content).documents)):
+        document = load_file(str(path), content).documents[index]
+        if document.is_theirs:
+            try:
+                form = _form(document, repository.spec)
+                content = converted(content, document, _value(form, repository.digests))
+            except CannotConvert as error:
+                left.append(CannotConvert(f"{path}:{document.line}: {error}"))
+            else:
+                _tell(form)
+    return content
+
+
+def _form(document: Document, spec: RepositorySpec) -> OwnForm:
+    """Raises CannotConvert for what has errors, or is deleted."""
+    form = compat.read(document, spec.michelangelo)
+    if isinstance(form, Finding):
+        raise CannotConvert(form.message)
+    if form.is_deleted:
+        raise CannotConvert("it is deleted: remove it from the file")
+    for finding in form.findings:
+        if finding.severity == "error":
+            raise CannotConvert(f"{finding.message} ({finding.hint})" if finding.hint else finding.message)
+    return form
+
+
+def _value(form: OwnForm, digests: Mapping[str, str]) -> Mapping[str, Any]:
+    assert form.value is not None  # without findings there is one
+    digest = digests.get(form.address) if form.address is not None else None
+    return compat.with_digest(form.value, digest) if digest is not None else form.value
+
+
+def _tell(form: OwnForm) -> None:
+    """Fields that were not honoured, and that Fresco's form has no place for."""
+    for finding in form.findings:
+        sys.stderr.write(f"{report.line(finding)}\n")
+
+
+def _put(path: Path, content: bytes, *, is_printed: bool) -> None:
+    if is_printed:
+        sys.stdout.write(f"---\n# {path}\n{content.decode('utf-8-sig')}")
+    else:
+        path.write_bytes(content)
+        sys.stdout.write(f"{path}: converted\n")
