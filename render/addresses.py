@@ -7,6 +7,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 _HOSTNAME = re.compile(r"(\*\.)?([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?\.)*[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _LABEL = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 _HTTP = ("http", "https")
 
@@ -83,6 +84,12 @@ def covers_hostname(granted: str, name: str) -> bool:
 def is_tag(version: str) -> bool:
     """Whether `version` may stand in an image reference."""
     return _TAG.fullmatch(version) is not None
+
+
+def is_pinned(image: str) -> bool:
+    """Whether `image` says which one it is, by a tag or a digest. A colon before the last `/` is that of a port."""
+    name, at, digest = image.rpartition("/")[2].partition("@")
+    return _DIGEST.fullmatch(digest) is not None if at else is_tag(name.partition(":")[2])
 
 
 def is_label_name(name: str) -> bool:

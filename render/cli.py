@@ -18,6 +18,7 @@ COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
         "validate": "print every finding as file:line:column: rule message",
         "render": "print the manifests, or write them into a folder",
         "lock": "compute missing digests and write them into the files",
+        "explain": "say what a rule asks for and why, with examples",
     }
 )
 """What each command does. A command is the module of that name in `render.commands`."""

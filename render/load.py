@@ -59,8 +59,18 @@ _COLLECTION_TAGS = {
 
 def load(files: Files) -> Loaded:
     """Reads every YAML file of `files`."""
-    read = {path: load_file(path, files.read(path)) for path in files.paths() if is_yaml(path)}
+    read = {path: _load(files, path) for path in files.paths() if is_yaml(path)}
     return Loaded({path: file for path, file in read.items() if file.documents or file.findings})
+
+
+def _load(files: Files, path: str) -> LoadedFile:
+    """A file that the system does not hand out may be Fresco's, so that is a finding like any other."""
+    try:
+        content = files.read(path)
+    except OSError as error:
+        problem = _Unreadable(f"expected a file that can be read: {error.strerror}", Position(1, 1))
+        return LoadedFile(findings=(problem.finding(path),))
+    return load_file(path, content)
 
 
 def is_yaml(path: str) -> bool:

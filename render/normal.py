@@ -6,7 +6,7 @@ A resource that cannot be accepted, or whose absence cannot be trusted, keeps wh
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import msgspec
 
@@ -154,12 +154,14 @@ class _Acceptance:
         self._previous = previous
         self._made = memo.of
         self._unread: list[Finding] = []
-        self._loose: list[Finding] = []
+        self._loose: list[Finding] = list(found.findings)
         self._servers: dict[str, WantedServer | Kept] = {}
         self._deployments: dict[str, WantedDeployment | Kept] = {}
         self._resources: dict[str, dict[str, list[Resource]]] = {SERVER: {}, DEPLOYMENT: {}}
         self._scopes: dict[str, Scope] = {}
         self._hosts: dict[str, Host | None] = {}
+        self._neighbours: Mapping[str, tuple[str, ...]] = {}
+        self._namesakes: Mapping[str, tuple[str, ...]] = {}
         self._sort_out(loaded)
 
     def result(self) -> Wanted:
@@ -167,9 +169,10 @@ class _Acceptance:
         for key, resources in self._resources[SERVER].items():
             self._servers[key] = self._server(key, resources)
         self._hosts = {key: self._host(key) for key in self._servers}
-        names = tuple(self._servers)
+        self._neighbours = _grouped(self._servers, 0)
+        self._namesakes = _grouped(self._servers, 1)
         for key, resources in self._resources[DEPLOYMENT].items():
-            self._deployments[key] = self._deployment(key, resources, names)
+            self._deployments[key] = self._deployment(key, resources)
         self._share()
         self._give_room()
         held = self._absent()
@@ -235,7 +238,7 @@ class _Acceptance:
 
     # ---- Deployments
 
-    def _deployment(self, key: str, resources: list[Resource], servers: tuple[str, ...]) -> WantedDeployment | Kept:
+    def _deployment(self, key: str, resources: list[Resource]) -> WantedDeployment | Kept:
         resource, *others = resources
         if others:
             return self._made(_duplicates, key, *resources)
@@ -243,8 +246,13 @@ class _Acceptance:
             return Kept(resource.findings)
         host = self._hosts.get(_place(resource.spec))
         if host is None:
-            return self._made(_homeless, key, resource, self._scope(key), servers)
+            return self._made(_homeless, key, resource, self._scope(key), self._around(_place(resource.spec)))
         return self._made(_deployment, key, resource, self._scope(key), self._settings.spec.rollout, host)
+
+    def _around(self, server: str) -> "_Around":
+        namespace, _, name = server.partition("/")
+        is_gone = self._previous is not None and server not in self._servers and server in self._previous.servers
+        return _Around(self._neighbours.get(namespace, ()), self._namesakes.get(name, ()), is_gone)
 
     # ---- what only one can have
 
@@ -348,18 +356,46 @@ def _deployment(resource: Resource, scope: Scope, defaults: RolloutDefaults, hos
     )
 
 
-def _homeless(resource: Resource, scope: Scope, servers: tuple[str, ...]) -> Kept:
-    """A Deployment whose server is not among `servers`, or was never accepted."""
+class _Around(NamedTuple):
+    """What there is where a server was looked for. `neighbours`: the servers of its namespace; `namesakes`: those of
+    its name in any. `is_gone`: it was there before."""
+
+    neighbours: tuple[str, ...]
+    namesakes: tuple[str, ...]
+    is_gone: bool
+
+
+def _grouped(servers: Iterable[str], part: int) -> Mapping[str, tuple[str, ...]]:
+    """Keys of servers, in their order, by namespace (`part` 0) or by name (1)."""
+    groups: dict[str, list[str]] = {}
+    for key in servers:
+        groups.setdefault(key.split("/")[part], []).append(key)
+    return {name: tuple(keys) for name, keys in groups.items()}
+
+
+def _homeless(resource: Resource, scope: Scope, around: _Around) -> Kept:
+    """A Deployment whose server is not there, or was never accepted."""
     spec = resource.spec
     assert isinstance(spec, Deployment)
-    wanted = _place(spec)
-    close = get_close_matches(wanted, servers, 1)
-    message = f"there is no InferenceServer {wanted}"
-    if wanted in servers:
-        message = f"the InferenceServer {wanted} has findings of its own and was never accepted"
-    hint = f"did you mean {close[0].split('/')[1]}?" if close and close[0] != wanted else None
-    finding = resource.finding(Rule.UNKNOWN_SERVER, ("spec", "server"), message, hint=hint)
+    rule, message, hint = _without_server(_place(spec), around)
+    finding = resource.finding(rule, ("spec", "server"), message, hint=hint)
     return Kept(_in_order([*validate.deployment(resource, spec, scope), finding]))
+
+
+def _without_server(wanted: str, around: _Around) -> tuple[Rule, str, str | None]:
+    """The rule, the message and the hint for a Deployment that has no host."""
+    if wanted in around.neighbours:
+        message = f"the InferenceServer {wanted} has findings of its own and was never accepted"
+        return Rule.UNKNOWN_SERVER, message, None
+    if around.is_gone:
+        message = f"the InferenceServer {wanted} is deleted, but this is served on it and changes no more"
+        return Rule.SERVER_IN_USE, message, "move it to another server, or delete it too"
+    message = f"there is no InferenceServer {wanted}"
+    if around.namesakes:
+        message = f"{message}, and {around.namesakes[0]} is in another namespace"
+        return Rule.OTHER_NAMESPACE, message, None
+    close = get_close_matches(wanted, around.neighbours, 1)
+    return Rule.UNKNOWN_SERVER, message, f"did you mean {close[0].split('/')[1]}?" if close else None
 
 
 def _place(spec: Deployment) -> str:
