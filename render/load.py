@@ -50,6 +50,7 @@ _FALSE = frozenset(("false", "False", "FALSE"))
 _NULL = frozenset(("", "~", "null", "Null", "NULL"))
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})")
 _FRACTION = re.compile(r"[-+]?(\.[0-9]{1,100}|(0|[1-9][0-9]{0,99})(\.[0-9]{0,100})?)([eE][-+]?[0-9]{1,3})?")
+_BREAKS = re.compile(r"\r\n|[\n\r\x85\u2028\u2029]")  # of lines, as the parser counts them
 _NUMERIC = frozenset("0123456789+-.")
 _COLLECTION_TAGS = {
     MappingStartEvent: ("!", "tag:yaml.org,2002:map"),
@@ -117,7 +118,7 @@ def _decode(content: bytes) -> str:
 
 
 def _end_of(text: str) -> Position:
-    lines = text.split("\n")
+    lines = _BREAKS.split(text)
     return Position(len(lines), len(lines[-1]) + 1)
 
 
@@ -334,6 +335,7 @@ def _from_yaml(error: YAMLError, text: str) -> _Unreadable:
     if isinstance(error, MarkedYAMLError):
         mark = error.problem_mark or error.context_mark
         at = Position(mark.line + 1, mark.column + 1) if mark is not None else Position(1, 1)
+        at = min(at, _end_of(text))  # what breaks off without a line end is noticed in the line after the last
         return _Unreadable(f"expected YAML: {' '.join(part for part in (error.context, error.problem) if part)}", at)
     if isinstance(error, ReaderError):
         return _Unreadable(f"expected YAML: {error.reason}", _end_of(text[: error.position]))
