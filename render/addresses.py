@@ -7,7 +7,10 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 _HOSTNAME = re.compile(r"(\*\.)?([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?\.)*[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_IMAGE = re.compile(
+    r"([A-Za-z0-9.-]+(:[0-9]+)?/)?[a-z0-9]+([._/-]+[a-z0-9]+)*"  # a registry, a name
+    r"(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}(@sha256:[0-9a-f]{64})?|@sha256:[0-9a-f]{64})"
+)
 _LABEL = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 _HTTP = ("http", "https")
 
@@ -87,9 +90,8 @@ def is_tag(version: str) -> bool:
 
 
 def is_pinned(image: str) -> bool:
-    """Whether `image` says which one it is, by a tag or a digest. A colon before the last `/` is that of a port."""
-    name, at, digest = image.rpartition("/")[2].partition("@")
-    return _DIGEST.fullmatch(digest) is not None if at else is_tag(name.partition(":")[2])
+    """Whether `image` is a reference that says which one it is, by a tag or a digest."""
+    return _IMAGE.fullmatch(image) is not None
 
 
 def is_label_name(name: str) -> bool:

@@ -123,6 +123,8 @@ class WorkingTree:
         if self._git is None or self._above is None:
             return False
         relative = (self._above / path.relative_to(self._root)).as_posix()
+        if not _is_unicode(relative):  # libgit2 is asked in UTF-8, so that no rule can name it
+            return False
         return self._git.path_is_ignored(relative) and relative not in self._git.index
 
 
@@ -400,6 +402,11 @@ def _flatten(tree: pygit2.Tree, prefix: str) -> Iterator[tuple[str, str]]:
             yield from _flatten(entry, f"{path}/")
         elif entry.filemode in _REGULAR:
             yield path, str(entry.id)
+
+
+def _is_unicode(name: str) -> bool:
+    """Whether the system's name of a file is text, and not bytes in disguise."""
+    return not any("\udc80" <= one <= "\udcff" for one in name)
 
 
 def _shown(name: bytes) -> str:

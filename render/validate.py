@@ -30,6 +30,7 @@ from schemas.resources import (
     RepositorySpec,
     RolloutDefaults,
     Strategy,
+    Toleration,
 )
 from schemas.status import Finding, Replicas, RolloutPolicy, ServerTemplate, SliceName, TrafficPolicy
 
@@ -41,6 +42,7 @@ _OWN_HEADER = "x-fresco-model"
 _OWN_ENVIRONMENT = "FRESCO_"
 _ENVIRONMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SECRET = re.compile(r"(.*_)?(TOKEN|PASSWORD|PASSWD|SECRET|KEY|CREDENTIALS?)", re.IGNORECASE)
+_NUL = "expected text without NUL, which no program can be handed"
 _HUMANS = ("main", "master")
 _BRANCH_PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _OWN_FLAGS = (
@@ -164,13 +166,17 @@ def _own_settings(resource: Resource, server: InferenceServer, scope: Scope) -> 
         if arg.split("=")[0] in _OWN_FLAGS:
             message = f"{arg.split('=')[0]} is set by Fresco"
             yield resource.finding(Rule.WRONG_VALUE, ("spec", "backend", "args", index), message)
-    for name in server.spec.backend.env:
+        if "\0" in arg:
+            yield resource.finding(Rule.WRONG_VALUE, ("spec", "backend", "args", index), _NUL)
+    for name, value in server.spec.backend.env.items():
         if _ENVIRONMENT.fullmatch(name) is None:
             message = f"expected the name of a variable, got {name!r}"
             yield resource.finding(Rule.WRONG_VALUE, ("spec", "backend", "env", name), message)
         if name.startswith(_OWN_ENVIRONMENT):
             message = f"names that begin with {_OWN_ENVIRONMENT} are set by Fresco"
             yield resource.finding(Rule.WRONG_VALUE, ("spec", "backend", "env", name), message)
+        if "\0" in value:
+            yield resource.finding(Rule.WRONG_VALUE, ("spec", "backend", "env", name), _NUL)
 
 
 def _plain_secrets(resource: Resource, server: InferenceServer, scope: Scope) -> Iterator[Finding]:
@@ -184,14 +190,7 @@ def _plain_secrets(resource: Resource, server: InferenceServer, scope: Scope) ->
 def _scheduling(resource: Resource, server: InferenceServer, scope: Scope) -> Iterator[Finding]:
     """What the API server would refuse, and with it everything else of the server."""
     for index, one in enumerate(server.spec.scheduling.tolerations):
-        at: Path = ("spec", "scheduling", "tolerations", index)
-        if one.operator == "Equal" and one.key is None:
-            yield resource.finding(Rule.WRONG_VALUE, at, "expected a key, or the operator Exists, which tolerates any")
-        if one.operator == "Exists" and one.value is not None:
-            yield resource.finding(Rule.WRONG_VALUE, (*at, "value"), "expected no value beside the operator Exists")
-        if one.toleration_seconds is not None and one.effect != "NoExecute":
-            message = "expected the effect NoExecute: no other is borne for a time"
-            yield resource.finding(Rule.WRONG_VALUE, (*at, "tolerationSeconds"), message)
+        yield from _toleration(resource, ("spec", "scheduling", "tolerations", index), one)
     for label, value in server.spec.scheduling.node_selector.items():
         if not (addresses.is_label_name(label) and addresses.is_label_value(value)):
             message = f"expected a label, got {label!r}: {value!r}"
@@ -200,6 +199,20 @@ def _scheduling(resource: Resource, server: InferenceServer, scope: Scope) -> It
         if not addresses.is_label_name(name):
             message = f"expected the name of an annotation, got {name!r}"
             yield resource.finding(Rule.WRONG_VALUE, ("spec", "serviceAccount", "annotations", name), message)
+
+
+def _toleration(resource: Resource, at: Path, one: Toleration) -> Iterator[Finding]:
+    if one.operator == "Equal" and one.key is None:
+        yield resource.finding(Rule.WRONG_VALUE, at, "expected a key, or the operator Exists, which tolerates any")
+    if one.operator == "Exists" and one.value is not None:
+        yield resource.finding(Rule.WRONG_VALUE, (*at, "value"), "expected no value beside the operator Exists")
+    if one.key is not None and not addresses.is_label_name(one.key):
+        yield resource.finding(Rule.WRONG_VALUE, (*at, "key"), f"expected the key of a taint, got {one.key!r}")
+    if one.value is not None and not addresses.is_label_value(one.value):
+        yield resource.finding(Rule.WRONG_VALUE, (*at, "value"), f"expected the value of a taint, got {one.value!r}")
+    if one.toleration_seconds is not None and one.effect != "NoExecute":
+        message = "expected the effect NoExecute: no other is borne for a time"
+        yield resource.finding(Rule.WRONG_VALUE, (*at, "tolerationSeconds"), message)
 
 
 def _sync(resource: Resource, server: InferenceServer, scope: Scope) -> Iterator[Finding]:

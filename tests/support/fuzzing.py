@@ -3,14 +3,16 @@
 import json
 import re
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import redirect_stderr, redirect_stdout
+from functools import cache
 from io import StringIO
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from hypothesis import strategies as some
 
+import schemas
 from render import report, settings
 from render.cli import main
 from render.load import load, load_file
@@ -65,8 +67,8 @@ def mutated(draw: some.DrawFn) -> Repository:
 
 
 def structures() -> some.SearchStrategy[Repository]:
-    """A right repository with a few fields of its resources set to anything, or gone."""
-    return some.lists(some.tuples(some.sampled_from(tuple(BASE)), _changes()), min_size=1, max_size=4).map(_changed)
+    """A right repository with a few fields of its resources set to anything."""
+    return some.lists(_changes(), min_size=1, max_size=4).map(_changed)
 
 
 def repositories() -> some.SearchStrategy[Repository]:
@@ -148,42 +150,58 @@ def _values() -> some.SearchStrategy[Any]:
     return some.recursive(scalars, lambda one: some.lists(one, max_size=3) | some.dictionaries(keys, one, max_size=3))
 
 
-def _changes() -> some.SearchStrategy[tuple[tuple[str, ...], Any]]:
-    """A path of fields, known ones and others, and the value that is put there."""
-    fields = (
-        *("metadata", "name", "namespace", "kind", "apiVersion", "clusters", "namespaces", "fraud", "images", "triton"),
-        *(
-            "guards",
-            "rollout",
-            "steps",
-            "deadlines",
-            "trafficRouting",
-            "analysis",
-            "strategy",
-            "model",
-            "memory",
-            "uri",
-        ),
-        *("digest", "revision", "options", "smokeTest", "server", "traffic", "path", "hostnames", "headers", "mirror"),
-        *("backend", "version", "image", "env", "args", "replicas", "canary", "resources", "gpu", "cache", "claim"),
-        *("scheduling", "nodeSelector", "tolerations", "credentials", "sync", "resync", "bake", "x", "storage"),
-    )
-    below = some.lists(some.sampled_from(fields), max_size=3).map(lambda path: ("spec", *path))
-    return some.tuples(below | some.sampled_from(fields).map(lambda field: (field,)), _values())
+class _Field(NamedTuple):
+    """A field that the schema knows. `path`: 0 stands for the first of a list. `pattern`: of its text, if any."""
+
+    file: str
+    path: tuple[str | int, ...]
+    pattern: str | None
 
 
-def _changed(changes: list[tuple[str, tuple[tuple[str, ...], Any]]]) -> Repository:
-    values = {name: load_file(name, text).documents[0].value for name, text in _RIGHT.items()}
-    for name, (path, value) in changes:
-        _put(values[name], path, value)
-    return {name: json.dumps(value, ensure_ascii=True).encode() for name, value in values.items()}
+@cache
+def _fields() -> tuple[_Field, ...]:
+    """All of them, of all kinds."""
+    kinds = {"fresco.yaml": "repository", "gpu-a.yaml": "inferenceserver", "scorer.yaml": "deployment"}
+    whole = {file: schemas.load(name) for file, name in kinds.items()}
+    return tuple(_Field(file, *one) for file, schema in whole.items() for one in _below(schema, schema["$defs"]))
 
 
-def _put(within: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
-    *above, last = path
-    for field in above:
-        below = within.get(field)
-        if not isinstance(below, dict):
-            below = within[field] = {}
-        within = below
-    within[last] = value
+def _below(schema: Any, known: Any) -> Iterator[tuple[tuple[str | int, ...], str | None]]:
+    """The paths below `schema` and the patterns there; `known`: its definitions."""
+    schema = known[schema["$ref"].rpartition("/")[2]] if "$ref" in schema else schema
+    for branch in schema.get("anyOf", ()):
+        yield from _below(branch, known)
+    below = dict(schema.get("properties", {}))
+    if isinstance(schema.get("additionalProperties"), dict):
+        below["fraud"] = schema["additionalProperties"]
+    for name, one in (*below.items(), *([(0, schema["items"])] if "items" in schema else ())):
+        yield (name,), next((branch["pattern"] for branch in (one, *one.get("anyOf", ())) if "pattern" in branch), None)
+        yield from (((name, *rest), pattern) for rest, pattern in _below(one, known))
+
+
+def _changes() -> some.SearchStrategy[tuple[_Field, Any]]:
+    """A field and what is put there: often what the schema takes, so that the rules behind it are asked too."""
+    return some.sampled_from(_fields()).flatmap(lambda one: some.tuples(some.just(one), _fitting(one) | _values()))
+
+
+def _fitting(field: _Field) -> some.SearchStrategy[Any]:
+    return some.from_regex(field.pattern, fullmatch=True) if field.pattern is not None else _values()
+
+
+def _changed(changes: list[tuple[_Field, Any]]) -> Repository:
+    whole = {name: load_file(name, text).documents[0].value for name, text in _RIGHT.items()}
+    for field, value in changes:
+        whole[field.file] = _put(whole[field.file], field.path, value)
+    return {name: json.dumps(value, ensure_ascii=True).encode() for name, value in whole.items()}
+
+
+def _put(within: Any, path: tuple[str | int, ...], value: Any) -> Any:
+    """`within` with `value` at `path`; what is in the way there gives way."""
+    if not path:
+        return value
+    first, *rest = path
+    if first == 0:
+        items = within if isinstance(within, list) else []
+        return [_put(items[0] if items else None, tuple(rest), value), *items[1:]]
+    fields = within if isinstance(within, dict) else {}
+    return {**fields, first: _put(fields.get(first), tuple(rest), value)}
