@@ -15,6 +15,8 @@ examples:
   fresco explain          all rules, a line each
 """
 
+_READING = "What an example leaves out is right, and a field that is null is not there at all."
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """As every command."""
@@ -40,7 +42,7 @@ def _explained(what: str) -> str:
 
 def _page(rule: Rule, one: Explained) -> str:
     parts = [f"{rule} {one.title}", fill(one.why, 100), *_side("Wrong", one.wrong), *_side("Right", one.right)]
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join([*parts, _READING]) + "\n"
 
 
 def _side(word: str, example: Example) -> list[str]:
