@@ -221,13 +221,17 @@ class _Acceptance:
             return self._made(_duplicates, key, *resources)
         return self._made(_server, key, resource, self._scope(key), self._settings.spec.rollout, self._clash(key))
 
-    def _clash(self, key: str) -> str | None:
+    def _clash(self, key: str) -> Resource | None:
         """The server one of whose slices has a Service of this very name."""
         for ending in ("-main", "-canary"):
             other = key.removesuffix(ending)
             if other != key and other in self._resources[SERVER]:
-                return other
+                return self._first(SERVER, other)
         return None
+
+    def _first(self, kind: str, key: str) -> Resource | None:
+        """The resource of that name, of several the first."""
+        return next(iter(self._resources[kind].get(key, ())), None)
 
     def _host(self, key: str) -> Host | None:
         server = self._servers[key]
@@ -246,13 +250,17 @@ class _Acceptance:
             return Kept(resource.findings)
         host = self._hosts.get(_place(resource.spec))
         if host is None:
-            return self._made(_homeless, key, resource, self._scope(key), self._around(_place(resource.spec)))
+            around = self._around(key, _place(resource.spec))
+            return self._made(_homeless, key, resource, self._scope(key), around)
         return self._made(_deployment, key, resource, self._scope(key), self._settings.spec.rollout, host)
 
-    def _around(self, server: str) -> "_Around":
+    def _around(self, key: str, server: str) -> "_Around":
+        """What there is where the Deployment `key` looks for its server."""
         namespace, _, name = server.partition("/")
+        close = self._made(_closest, key, server, self._neighbours.get(namespace, ()))
+        namesake = next(iter(self._namesakes.get(name, ())), "")
         is_gone = self._previous is not None and server not in self._servers and server in self._previous.servers
-        return _Around(self._neighbours.get(namespace, ()), self._namesakes.get(name, ()), is_gone)
+        return _Around(self._first(SERVER, close), self._first(SERVER, namesake), is_gone)
 
     # ---- what only one can have
 
@@ -268,7 +276,8 @@ class _Acceptance:
             if conflict is None:
                 owners.take(key, needs)
             else:
-                self._refuse(key, *_belongs(*conflict))
+                rule, path, message = _belongs(*conflict)
+                self._refuse(key, rule, path, message, self._first(DEPLOYMENT, conflict[1]), path)
 
     def _give_room(self) -> None:
         """Memory and model configs are finite. What is there comes first, wanted now or not; then who asks, by name."""
@@ -282,7 +291,7 @@ class _Acceptance:
             host = self._hosts.get(server)
             resources = host.template.resources if host is not None else None
             for key, rule, path, message in self._made(_crowded, server, server, tuple(models.items()), resources):
-                self._refuse(key, rule, path, message)
+                self._refuse(key, rule, path, message, self._first(SERVER, server), ("spec", "resources"))
 
     @property
     def _before(self) -> Mapping[str, DeploymentStatus]:
@@ -292,12 +301,12 @@ class _Acceptance:
         before = self._before.get(key)
         return before is not None and before.current is not None
 
-    def _refuse(self, key: str, rule: Rule, path: Path, message: str) -> None:
-        """What is refused is as it was before. What nobody asks for cannot be refused."""
+    def _refuse(self, key: str, rule: Rule, path: Path, message: str, other: Resource | None, there: Path) -> None:
+        """What is refused is as it was before. What nobody asks for cannot be refused. `other`: who has it, `there`."""
         wanted = self._deployments.get(key)
         if isinstance(wanted, WantedDeployment):
             resource = self._resources[DEPLOYMENT][key][0]
-            self._deployments[key] = self._made(_refused, key, wanted, resource, rule, path, message)
+            self._deployments[key] = self._made(_refused, key, wanted, resource, rule, path, message, other, there)
 
     # ---- what is missing
 
@@ -316,14 +325,17 @@ class _Acceptance:
 # ---- one resource
 
 
-def _server(resource: Resource, scope: Scope, defaults: RolloutDefaults, clashing: str | None) -> WantedServer | Kept:
+def _server(
+    resource: Resource, scope: Scope, defaults: RolloutDefaults, clashing: Resource | None
+) -> WantedServer | Kept:
     spec = resource.spec
     if not isinstance(spec, InferenceServer):
         return Kept(resource.findings)
     findings = validate.server(resource, spec, scope)
     if clashing is not None:
-        message = f"{resource.key!r} is what the Service of a slice of {clashing!r} is called"
-        findings.append(resource.finding(Rule.DUPLICATE_RESOURCE, ("metadata", "name"), message))
+        at: Path = ("metadata", "name")
+        message = f"{resource.key!r} is what the Service of a slice of {clashing.key!r} is called"
+        findings.append(resource.finding(Rule.DUPLICATE_RESOURCE, at, message, other=clashing.place(at)))
     if _has_errors(findings):
         return Kept(_in_order(findings))
     return WantedServer(
@@ -357,11 +369,11 @@ def _deployment(resource: Resource, scope: Scope, defaults: RolloutDefaults, hos
 
 
 class _Around(NamedTuple):
-    """What there is where a server was looked for. `neighbours`: the servers of its namespace; `namesakes`: those of
-    its name in any. `is_gone`: it was there before."""
+    """What there is where a server is looked for. `close`: it, or the one of its namespace that is called most like it;
+    `namesake`: one of its name in any namespace. `is_gone`: it was there before."""
 
-    neighbours: tuple[str, ...]
-    namesakes: tuple[str, ...]
+    close: Resource | None
+    namesake: Resource | None
     is_gone: bool
 
 
@@ -373,29 +385,36 @@ def _grouped(servers: Iterable[str], part: int) -> Mapping[str, tuple[str, ...]]
     return {name: tuple(keys) for name, keys in groups.items()}
 
 
+def _closest(wanted: str, neighbours: tuple[str, ...]) -> str:
+    """Which of `neighbours` is called most like the wanted one; nothing where none is."""
+    return next(iter(get_close_matches(wanted, neighbours, 1)), "")
+
+
 def _homeless(resource: Resource, scope: Scope, around: _Around) -> Kept:
     """A Deployment whose server is not there, or was never accepted."""
     spec = resource.spec
     assert isinstance(spec, Deployment)
-    rule, message, hint = _without_server(_place(spec), around)
-    finding = resource.finding(rule, ("spec", "server"), message, hint=hint)
+    rule, message, hint, other = _without_server(_place(spec), around)
+    there = other.place(("metadata", "name")) if other is not None else None
+    finding = resource.finding(rule, ("spec", "server"), message, hint=hint, other=there)
     return Kept(_in_order([*validate.deployment(resource, spec, scope), finding]))
 
 
-def _without_server(wanted: str, around: _Around) -> tuple[Rule, str, str | None]:
-    """The rule, the message and the hint for a Deployment that has no host."""
-    if wanted in around.neighbours:
+def _without_server(wanted: str, around: _Around) -> tuple[Rule, str, str | None, Resource | None]:
+    """The rule, the message, the hint and the other resource that it is about, for a Deployment that has no host."""
+    close = around.close
+    if close is not None and close.key == wanted:
         message = f"the InferenceServer {wanted} has findings of its own and was never accepted"
-        return Rule.UNKNOWN_SERVER, message, None
+        return Rule.UNKNOWN_SERVER, message, None, close
     if around.is_gone:
         message = f"the InferenceServer {wanted} is deleted, but this is served on it and changes no more"
-        return Rule.SERVER_IN_USE, message, "move it to another server, or delete it too"
+        return Rule.SERVER_IN_USE, message, "move it to another server, or delete it too", None
     message = f"there is no InferenceServer {wanted}"
-    if around.namesakes:
-        message = f"{message}, and {around.namesakes[0]} is in another namespace"
-        return Rule.OTHER_NAMESPACE, message, None
-    close = get_close_matches(wanted, around.neighbours, 1)
-    return Rule.UNKNOWN_SERVER, message, f"did you mean {close[0].split('/')[1]}?" if close else None
+    if around.namesake is not None:
+        message = f"{message}, and {around.namesake.key} is in another namespace"
+        return Rule.OTHER_NAMESPACE, message, None, around.namesake
+    hint = f"did you mean {close.key.split('/')[1]}?" if close is not None else None
+    return Rule.UNKNOWN_SERVER, message, hint, close
 
 
 def _place(spec: Deployment) -> str:
@@ -404,15 +423,25 @@ def _place(spec: Deployment) -> str:
 
 def _duplicates(*resources: Resource) -> Kept:
     findings = []
+    at: Path = ("metadata", "name")
     for resource in resources:
-        others = " and ".join(one.source for one in resources if one is not resource)
-        message = f"{resource.kind} {resource.key} is defined in {others} too"
-        findings.append(resource.finding(Rule.DUPLICATE_RESOURCE, ("metadata", "name"), message))
+        others = [one for one in resources if one is not resource]
+        message = f"{resource.kind} {resource.key} is defined in {' and '.join(one.source for one in others)} too"
+        findings.append(resource.finding(Rule.DUPLICATE_RESOURCE, at, message, other=others[0].place(at)))
     return Kept(_in_order(findings))
 
 
-def _refused(wanted: WantedDeployment, resource: Resource, rule: Rule, path: Path, message: str) -> Kept:
-    return Kept(_in_order([*wanted.findings, resource.finding(rule, path, message)]))
+def _refused(
+    wanted: WantedDeployment,
+    resource: Resource,
+    rule: Rule,
+    path: Path,
+    message: str,
+    other: Resource | None,
+    there: Path,
+) -> Kept:
+    second = other.place(there) if other is not None else None
+    return Kept(_in_order([*wanted.findings, resource.finding(rule, path, message, other=second)]))
 
 
 def _host_before(status: ServerStatus) -> Host | None:

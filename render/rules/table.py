@@ -5,6 +5,7 @@ from types import MappingProxyType
 from typing import Final
 
 from render.rules import Rule
+from render.rules.comments import COMMENTS
 from render.rules.explained import Explained
 from render.rules.fields import FIELDS
 from render.rules.grants import GRANTS
@@ -13,7 +14,7 @@ from render.rules.references import REFERENCES
 from render.rules.repository import REPOSITORY
 from render.rules.rollout import ROLLOUT
 
-_TABLES = (READING, FIELDS, REFERENCES, GRANTS, ROLLOUT, REPOSITORY)
+_TABLES = (READING, FIELDS, REFERENCES, GRANTS, ROLLOUT, REPOSITORY, COMMENTS)
 
 RULES: Final[Mapping[Rule, Explained]] = MappingProxyType(
     {rule: one for table in _TABLES for rule, one in sorted(table.items())}

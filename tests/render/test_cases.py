@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from render import changes, plan, report, settings, tree
+from render import changes, plan, report, settings, silence, tree
 from render.errors import InvalidRepository
-from render.load import load
+from render.load import comments, load
 from render.normal import accept
 from render.repository import WorkingTree
 from render.settled import settled
@@ -40,7 +40,11 @@ def rendered(case: Path) -> tuple[str, dict[str, bytes]]:
         assert isinstance(found, tuple)
         return lines(report.in_order(found)), {}
     changed = changes.findings(before, loaded, ".") if before is not None else []
-    return lines(report.in_order([*report.of(wanted), *changed])), plan.manifests(settled(wanted))
+    everything = report.in_order([*report.of(wanted), *changed])
+    said = {
+        path: comments((case / "repo" / path).read_bytes()) for path, file in loaded.files.items() if file.documents
+    }
+    return lines(report.in_order(silence.silenced(everything, said))), plan.manifests(settled(wanted))
 
 
 def cluster_of(case: Path) -> str:

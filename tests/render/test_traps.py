@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Mapping
+from contextlib import chdir
 from pathlib import Path
 from typing import NamedTuple
 
@@ -113,7 +114,8 @@ def repository(folder: Path, files: Mapping[str, str | bytes]) -> Path:
 
 def validate(folder: Path, capsys: pytest.CaptureFixture[str]) -> tuple[int, list[str]]:
     """How `fresco validate` ends, and the lines that it prints."""
-    code = main(["validate", str(folder)])
+    with chdir(folder):
+        code = main(["validate", "-C", "."])
     output = capsys.readouterr()
     assert output.err == ""
     return code, output.out.splitlines()

@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from render import changes, report, settings
+from render import changes, report, settings, silence
 from render.document import Loaded
 from render.emit import emit
-from render.load import load_file
+from render.load import comments, load_file
 from render.normal import accept
 from render.rules.explained import BASE, LONG, Example
 from render.settings import Settings
@@ -19,14 +19,17 @@ _FILES = {"Repository": "fresco.yaml", "InferenceServer": "gpu-a.yaml", "Deploym
 
 def found(example: Example) -> list[Finding]:
     """Everything that is found in the repository of `example`, by the agent and by whoever is about to commit it."""
-    now = _loaded(_files(example))
+    files = _files(example)
+    now = _loaded(files)
     there = settings.find(now, example.cluster)
     if not isinstance(there, Settings):
         return list(there)
     before = _loaded(_completed(example.before)) if example.before is not None else None
     previous = settled(accept(before, example.cluster, None)) if before is not None else None
     changed = changes.findings(before, now, there.cluster.path) if before is not None else []
-    return report.in_order([*report.of(accept(now, example.cluster, previous)), *changed])
+    everything = report.in_order([*report.of(accept(now, example.cluster, previous)), *changed])
+    said = {path: comments(files[path].encode()) for path, file in now.files.items() if file.documents}
+    return silence.silenced(everything, said)
 
 
 def _files(example: Example) -> Mapping[str, str]:
