@@ -13,13 +13,11 @@ from typing import Any, NamedTuple
 from hypothesis import strategies as some
 
 import schemas
-from render import report, settings
+from render.check import check as check_files
 from render.cli import main
-from render.load import load, load_file
-from render.normal import accept
+from render.load import load_file
 from render.repository import WorkingTree
 from render.rules.explained import BASE
-from schemas.resources import RepositorySpec
 from schemas.status import Finding
 
 Repository = Mapping[str, bytes]
@@ -32,7 +30,7 @@ _TOKENS = (
     *("\t", "\0", "\r", "\r\n", "\n", "\ufeff", "\x85", "\u2028", "\x07", "é", "😀", " ", "  ", "#", "---\n"),
     *("*a", "&a ", "<<: *a\n", "!x ", "!!binary ", "!!python/none ", "%YAML 1.1\n", "? ", ": ", "- ", "|", ">"),
     *("'", '"', "{", "}", "[", "]", ",", "@", "`", "~", "null", "no", "1:30", "014", "1e999", "9" * 30, "2026-11-20"),
-    *(".inf", "a: ", "...\n"),
+    *(".inf", "a: ", "...\n", "  # fresco: ignore FR043 because of x\n", "# fresco: ignore FR013 because of x"),
 )
 _WORDS = (
     *("", "no", "on", "1:30", "014", "0x1F", "2026-11-20", "=", "<<", "~", "\n", "a\n", "\t", "\0", "\ud800", "é"),
@@ -90,7 +88,7 @@ def check(files: Repository) -> None:
         assert first == second
         code, _, errors = first
         assert code in (0, 1), errors
-        for finding in _findings(root):
+        for finding in check_files(WorkingTree(root)).findings:
             _check_place(finding, files)
 
 
@@ -99,14 +97,6 @@ def _validated(root: Path) -> tuple[int, str, str]:
     with redirect_stdout(out), redirect_stderr(err):
         code = main(["validate", str(root)])
     return code, out.getvalue(), err.getvalue()
-
-
-def _findings(root: Path) -> list[Finding]:
-    loaded = load(WorkingTree(root))
-    spec = settings.read(loaded)
-    if not isinstance(spec, RepositorySpec):
-        return list(spec)
-    return [finding for one in spec.clusters for finding in report.of(accept(loaded, one.name, None))]
 
 
 def _check_place(finding: Finding, files: Repository) -> None:
