@@ -167,7 +167,7 @@ def _rule(rule: Rule, one: Explained) -> str:
 
 
 def _side(word: str, example: Example) -> list[str]:
-    before = [f"{word}, after this:", _yaml(example.before)] if example.before is not None else []
+    before = ["Before:", _yaml(example.before)] if example.before is not None else []
     file = f" (`{example.file}`)" if example.file is not None else ""
     return [*before, f"{word}{file}:", _yaml(example.text)]
 

@@ -46,6 +46,6 @@ def _page(rule: Rule, one: Explained) -> str:
 
 
 def _side(word: str, example: Example) -> list[str]:
-    before = [f"{word}, after this:", indent(example.before.rstrip(), "    ")] if example.before is not None else []
+    before = ["Before:", indent(example.before.rstrip(), "    ")] if example.before is not None else []
     file = f" ({example.file})" if example.file is not None else ""
     return [*before, f"{word}{file}:", indent(example.text.rstrip(), "    ")]
