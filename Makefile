@@ -11,7 +11,7 @@ PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && exit; done; echo python3)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test lint format types imports golden bench soak schemas docs lock clean
+.PHONY: help venv demo test lint format types imports golden bench soak fuzz schemas docs lock clean
 .DELETE_ON_ERROR:
 
 help: ## List these targets
@@ -44,6 +44,9 @@ bench: $(VENV)/.installed ## Measure, as ratios to a peer in the same run
 
 soak: $(VENV)/.installed ## Try to break the promises, at length (ARGS='--what rules --minutes 60 --seed 7')
 	$(BIN)/python -m tests.soak $(ARGS)
+
+fuzz: $(VENV)/.installed ## Feed fresco validate anything, at length (ARGS='--minutes 60 --seed 7')
+	$(BIN)/python -m tests.fuzz $(ARGS)
 
 schemas: $(VENV)/.installed ## Write the JSON Schemas from the types
 	$(BIN)/python -m schemas.generate

@@ -16,7 +16,9 @@ from render.compat.fields import UNHONOURED, WRITTEN
 from render.explain import dotted
 from render.rollout import server_plan
 from render.rollout.plan import Row, rows
-from render.rules import RULES
+from render.rules import Rule
+from render.rules.explained import BASE, Example, Explained
+from render.rules.table import RULES
 from schemas import limits
 from schemas.examples import EXAMPLES
 from schemas.resources import ModelType, Strategy
@@ -51,6 +53,7 @@ def pages() -> dict[Path, str]:
         "limits": _limits(),
         "rules": _rules(),
         **{f"michelangelo {kind.lower()}": _their_fields(kind) for kind in WRITTEN},
+        "base": _base(),
         **{f"plan {name}": _plan(status) for name, status in _plans().items()},
         **{f"plan server {name}": _server_plan(status) for name, status in _server_plans().items()},
         **{f"example {name.replace('-', ' ')}": _json(example) for name, example in EXAMPLES.items()},
@@ -157,7 +160,27 @@ def _limits() -> str:
 
 
 def _rules() -> str:
-    return _table(("id", "rule"), [(f"`{rule}`", title) for rule, title in sorted(RULES.items())])
+    lines = [(f"[`{rule}`](#{rule.lower()})", one.title) for rule, one in RULES.items()]
+    return "\n\n".join([_table(("id", "rule"), lines), *(_rule(rule, one) for rule, one in RULES.items())])
+
+
+def _rule(rule: Rule, one: Explained) -> str:
+    parts = [f"## {rule}", f"**{one.title}.** {one.why}", *_side("Wrong", one.wrong), *_side("Right", one.right)]
+    return "\n\n".join(parts)
+
+
+def _side(word: str, example: Example) -> list[str]:
+    before = ["Before:", _yaml(example.before)] if example.before is not None else []
+    file = f" (`{example.file}`)" if example.file is not None else ""
+    return [*before, f"{word}{file}:", _yaml(example.text)]
+
+
+def _base() -> str:
+    return "\n\n".join(_yaml(text) for text in BASE.values())
+
+
+def _yaml(text: str) -> str:
+    return f"```yaml\n{text.rstrip()}\n```"
 
 
 # ---- Michelangelo's fields

@@ -7,6 +7,10 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 _HOSTNAME = re.compile(r"(\*\.)?([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?\.)*[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
+_IMAGE = re.compile(
+    r"([A-Za-z0-9.-]+(:[0-9]+)?/)?[a-z0-9]+([._/-]+[a-z0-9]+)*"  # a registry, a name
+    r"(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}(@sha256:[0-9a-f]{64})?|@sha256:[0-9a-f]{64})"
+)
 _LABEL = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 _HTTP = ("http", "https")
 
@@ -83,6 +87,11 @@ def covers_hostname(granted: str, name: str) -> bool:
 def is_tag(version: str) -> bool:
     """Whether `version` may stand in an image reference."""
     return _TAG.fullmatch(version) is not None
+
+
+def is_pinned(image: str) -> bool:
+    """Whether `image` is a reference that says which one it is, by a tag or a digest."""
+    return _IMAGE.fullmatch(image) is not None
 
 
 def is_label_name(name: str) -> bool:

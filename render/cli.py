@@ -23,6 +23,7 @@ COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
         "schema": "print or write the JSON Schemas, for editors",
         "completion": "print what makes a shell complete commands and names",
         "convert": "rewrite Michelangelo's own resources as Fresco's",
+        "explain": "say what a rule or a field is for, with examples",
     }
 )
 """What each command does. A command is the module of that name in `render.commands`."""

@@ -68,8 +68,18 @@ _COLLECTION_TAGS = {
 
 def load(files: Files) -> Loaded:
     """Reads every YAML file of `files`."""
-    read = {path: load_file(path, files.read(path)) for path in files.paths() if is_yaml(path)}
+    read = {path: _load(files, path) for path in files.paths() if is_yaml(path)}
     return Loaded({path: file for path, file in read.items() if file.documents or file.findings})
+
+
+def _load(files: Files, path: str) -> LoadedFile:
+    """A file that the system does not hand out may be Fresco's, so that is a finding like any other."""
+    try:
+        content = files.read(path)
+    except OSError as error:
+        problem = _Unreadable(f"expected a file that can be read: {error.strerror}", Position(1, 1))
+        return LoadedFile(findings=(problem.finding(path),))
+    return load_file(path, content)
 
 
 def is_yaml(path: str) -> bool:
@@ -117,7 +127,7 @@ def _decode(content: bytes) -> str:
 
 
 def _end_of(text: str) -> Position:
-    lines = text.split("\n")
+    lines = _LINE_END.split(text)
     return Position(len(lines), len(lines[-1]) + 1)
 
 
@@ -399,6 +409,7 @@ def _from_yaml(error: YAMLError, text: str) -> _Unreadable:
     if isinstance(error, MarkedYAMLError):
         mark = error.problem_mark or error.context_mark
         at = Position(mark.line + 1, mark.column + 1) if mark is not None else Position(1, 1)
+        at = min(at, _end_of(text))  # what breaks off without a line end is noticed in the line after the last
         return _Unreadable(f"expected YAML: {' '.join(part for part in (error.context, error.problem) if part)}", at)
     if isinstance(error, ReaderError):
         before = text.encode()[: error.position]  # the parser was handed UTF-8 and counts its bytes

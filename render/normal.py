@@ -6,7 +6,7 @@ A resource that cannot be accepted, or whose absence cannot be trusted, keeps wh
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import msgspec
 
@@ -156,12 +156,14 @@ class _Acceptance:
         self._made = memo.of
         self._locked = self._made(lockfile.read, LOCK_FILE, loaded.files.get(LOCK_FILE))
         self._unread: list[Finding] = []
-        self._loose: list[Finding] = list(self._locked.findings)
+        self._loose: list[Finding] = [*found.findings, *self._locked.findings]
         self._servers: dict[str, WantedServer | Kept] = {}
         self._deployments: dict[str, WantedDeployment | Kept] = {}
         self._resources: dict[str, dict[str, list[Resource]]] = {SERVER: {}, DEPLOYMENT: {}}
         self._scopes: dict[str, Scope] = {}
         self._hosts: dict[str, Host | None] = {}
+        self._neighbours: Mapping[str, tuple[str, ...]] = {}
+        self._namesakes: Mapping[str, tuple[str, ...]] = {}
         self._sort_out(loaded)
 
     def result(self) -> Wanted:
@@ -169,9 +171,10 @@ class _Acceptance:
         for key, resources in self._resources[SERVER].items():
             self._servers[key] = self._server(key, resources)
         self._hosts = {key: self._host(key) for key in self._servers}
-        names = tuple(self._servers)
+        self._neighbours = _grouped(self._servers, 0)
+        self._namesakes = _grouped(self._servers, 1)
         for key, resources in self._resources[DEPLOYMENT].items():
-            self._deployments[key] = self._deployment(key, resources, names)
+            self._deployments[key] = self._deployment(key, resources)
         self._share()
         self._give_room()
         held = self._absent()
@@ -252,7 +255,7 @@ class _Acceptance:
 
     # ---- Deployments
 
-    def _deployment(self, key: str, resources: list[Resource], servers: tuple[str, ...]) -> WantedDeployment | Kept:
+    def _deployment(self, key: str, resources: list[Resource]) -> WantedDeployment | Kept:
         resource, *others = resources
         if others:
             return self._made(_duplicates, key, *resources)
@@ -260,9 +263,17 @@ class _Acceptance:
             return Kept(_in_order(resource.findings))
         host = self._hosts.get(_place(resource.spec))
         if host is None:
-            close = self._made(_closest, key, _place(resource.spec), servers)
-            return self._made(_homeless, key, resource, self._scope(key), self._first(SERVER, close))
+            around = self._around(key, _place(resource.spec))
+            return self._made(_homeless, key, resource, self._scope(key), around)
         return self._made(_deployment, key, resource, self._scope(key), self._settings.spec.rollout, host)
+
+    def _around(self, key: str, server: str) -> "_Around":
+        """What there is where the Deployment `key` looks for its server."""
+        namespace, _, name = server.partition("/")
+        close = self._made(_closest, key, server, self._neighbours.get(namespace, ()))
+        namesake = next(iter(self._namesakes.get(name, ())), "")
+        is_gone = self._previous is not None and server not in self._servers and server in self._previous.servers
+        return _Around(self._first(SERVER, close), self._first(SERVER, namesake), is_gone)
 
     # ---- what only one can have
 
@@ -371,25 +382,53 @@ def _deployment(resource: Resource, scope: Scope, defaults: RolloutDefaults, hos
     )
 
 
-def _closest(wanted: str, servers: tuple[str, ...]) -> str:
-    """Which of `servers` in the namespace of the wanted one is called most like it; nothing where none is."""
-    beside = [one for one in servers if one.startswith(f"{wanted.split('/')[0]}/")]
-    return next(iter(get_close_matches(wanted, beside, 1)), "")
+class _Around(NamedTuple):
+    """What there is where a server is looked for. `close`: it, or the one of its namespace that is called most like it;
+    `namesake`: one of its name in any namespace. `is_gone`: it was there before."""
+
+    close: Resource | None
+    namesake: Resource | None
+    is_gone: bool
 
 
-def _homeless(resource: Resource, scope: Scope, close: Resource | None) -> Kept:
-    """A Deployment whose server is not there, or was never accepted. `close`: it, or the one called most like it."""
+def _grouped(servers: Iterable[str], part: int) -> Mapping[str, tuple[str, ...]]:
+    """Keys of servers, in their order, by namespace (`part` 0) or by name (1)."""
+    groups: dict[str, list[str]] = {}
+    for key in servers:
+        groups.setdefault(key.split("/")[part], []).append(key)
+    return {name: tuple(keys) for name, keys in groups.items()}
+
+
+def _closest(wanted: str, neighbours: tuple[str, ...]) -> str:
+    """Which of `neighbours` is called most like the wanted one; nothing where none is."""
+    return next(iter(get_close_matches(wanted, neighbours, 1)), "")
+
+
+def _homeless(resource: Resource, scope: Scope, around: _Around) -> Kept:
+    """A Deployment whose server is not there, or was never accepted."""
     spec = resource.spec
     assert isinstance(spec, Deployment)
-    wanted = _place(spec)
-    message, hint = f"there is no InferenceServer {wanted}", None
+    rule, message, hint, other = _without_server(_place(spec), around)
+    there = other.place(("metadata", "name")) if other is not None else None
+    finding = resource.finding(rule, ("spec", "server"), message, hint=hint, other=there)
+    return Kept(_in_order([*resource.findings, *validate.deployment(resource, spec, scope), finding]))
+
+
+def _without_server(wanted: str, around: _Around) -> tuple[Rule, str, str | None, Resource | None]:
+    """The rule, the message, the hint and the other resource that it is about, for a Deployment that has no host."""
+    close = around.close
     if close is not None and close.key == wanted:
         message = f"the InferenceServer {wanted} has findings of its own and was never accepted"
-    elif close is not None:
-        hint = f"did you mean {close.key.split('/')[1]}?"
-    other = close.place(("metadata", "name")) if close is not None else None
-    finding = resource.finding(Rule.UNKNOWN_SERVER, ("spec", "server"), message, hint=hint, other=other)
-    return Kept(_in_order([*resource.findings, *validate.deployment(resource, spec, scope), finding]))
+        return Rule.UNKNOWN_SERVER, message, None, close
+    if around.is_gone:
+        message = f"the InferenceServer {wanted} is deleted, but this is served on it and changes no more"
+        return Rule.SERVER_IN_USE, message, "move it to another server, or delete it too", None
+    message = f"there is no InferenceServer {wanted}"
+    if around.namesake is not None:
+        message = f"{message}, and {around.namesake.key} is in another namespace"
+        return Rule.OTHER_NAMESPACE, message, None, around.namesake
+    hint = f"did you mean {close.key.split('/')[1]}?" if close is not None else None
+    return Rule.UNKNOWN_SERVER, message, hint, close
 
 
 def _place(spec: Deployment) -> str:

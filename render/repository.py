@@ -97,22 +97,25 @@ class WorkingTree:
         self._root = root
         self._git = _discover(root)
         workdir = self._git.workdir if self._git is not None else None
+        self._real: dict[str, Path] = {}
         self._above = root.resolve().relative_to(Path(workdir).resolve()) if workdir is not None else None
 
     def paths(self) -> Iterable[str]:
         """All paths, sorted."""
-        return sorted(path.relative_to(self._root).as_posix() for path in self._walk(self._root))
+        self._real = {_shown(bytes(path.relative_to(self._root))): path for path in self._walk(self._root)}
+        return sorted(self._real)
 
     def read(self, path: str) -> bytes:
         """The content of one of `paths`. Raises OSError when it has gone or may not be read."""
-        return (self._root / path).read_bytes()
+        return self._real.get(path, self._root / path).read_bytes()
 
     def _walk(self, folder: Path) -> Iterator[Path]:
         for child in folder.iterdir():
             if child.name == ".git" or child.is_symlink() or self._is_ignored(child):
                 continue
             if child.is_dir():
-                yield from self._walk(child)
+                if not (child / ".git").exists():  # a submodule's files are another repository's
+                    yield from self._walk(child)
             elif child.is_file():
                 yield child
 
@@ -120,6 +123,8 @@ class WorkingTree:
         if self._git is None or self._above is None:
             return False
         relative = (self._above / path.relative_to(self._root)).as_posix()
+        if not _is_unicode(relative):  # libgit2 is asked in UTF-8, so that no rule can name it
+            return False
         return self._git.path_is_ignored(relative) and relative not in self._git.index
 
 
@@ -407,11 +412,22 @@ def _lookup(tree: pygit2.Tree, path: str) -> object:
 
 def _flatten(tree: pygit2.Tree, prefix: str) -> Iterator[tuple[str, str]]:
     for entry in tree:
-        path = prefix + (entry.raw_name or b"").decode("utf-8", "backslashreplace")
+        path = prefix + _shown(entry.raw_name or b"")
         if isinstance(entry, pygit2.Tree):
             yield from _flatten(entry, f"{path}/")
         elif entry.filemode in _REGULAR:
             yield path, str(entry.id)
+
+
+def _is_unicode(name: str) -> bool:
+    """Whether the system's name of a file is text, and not bytes in disguise."""
+    return not any("\udc80" <= one <= "\udcff" for one in name)
+
+
+def _shown(name: bytes) -> str:
+    """A file's name as it can be printed on one line, whatever bytes are in it."""
+    text = name.decode("utf-8", "backslashreplace")
+    return text if text.isprintable() else "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
 
 
 def _discover(path: Path) -> pygit2.Repository | None:

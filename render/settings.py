@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from difflib import get_close_matches
+from typing import NamedTuple
 
 from render import validate
 from render.document import REPOSITORY_FILE, Loaded
@@ -15,24 +16,27 @@ from schemas.status import Finding
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The valid Repository, and the one of its clusters that is meant."""
+    """The valid Repository, and the one of its clusters that is meant. `findings`: warnings about that."""
 
     spec: RepositorySpec
     cluster: Cluster
+    findings: tuple[Finding, ...] = ()
 
     def scope(self, namespace: str) -> Scope:
         """What resources of `namespace` may use."""
-        return Scope(namespace, self.spec.namespaces.get(namespace), self.spec.images, self.cluster.local)
+        cluster, grant = self.cluster, self.spec.namespaces.get(namespace)
+        return Scope(namespace, grant, self.spec.images, cluster.local, cluster.gateway)
 
 
 def find(loaded: Loaded, cluster: str) -> Settings | tuple[Finding, ...]:
     """The settings for `cluster`, or findings: with them nothing can be accepted."""
-    spec = read(loaded)
-    if isinstance(spec, tuple):
-        return spec
+    found = _read(loaded)
+    if not isinstance(found, _Read):
+        return found
+    resource, spec = found
     for one in spec.clusters:
         if one.name == cluster:
-            return Settings(spec, one)
+            return Settings(spec, one, tuple(validate.gateway(resource, spec, cluster)))
     names = [one.name for one in spec.clusters]
     close = get_close_matches(cluster, names, 1)
     hint = f"did you mean {close[0]}?" if close else None
@@ -41,6 +45,18 @@ def find(loaded: Loaded, cluster: str) -> Settings | tuple[Finding, ...]:
 
 def read(loaded: Loaded) -> RepositorySpec | tuple[Finding, ...]:
     """The Repository of `fresco.yaml`, or findings why there is none."""
+    found = _read(loaded)
+    return found.spec if isinstance(found, _Read) else found
+
+
+class _Read(NamedTuple):
+    """A valid Repository, and where it stands."""
+
+    resource: Resource
+    spec: RepositorySpec
+
+
+def _read(loaded: Loaded) -> _Read | tuple[Finding, ...]:
     file = loaded.files.get(REPOSITORY_FILE)
     if file is not None and file.findings:
         return file.findings
@@ -63,11 +79,11 @@ def read(loaded: Loaded) -> RepositorySpec | tuple[Finding, ...]:
     return _checked(mine[0])
 
 
-def _checked(resource: Resource) -> RepositorySpec | tuple[Finding, ...]:
+def _checked(resource: Resource) -> _Read | tuple[Finding, ...]:
     if not isinstance(resource.spec, Repository):
         return resource.findings
     spec = resource.spec.spec
-    return tuple(validate.repository(resource, spec)) or spec
+    return tuple(validate.repository(resource, spec)) or _Read(resource, spec)
 
 
 def _finding(rule: Rule, message: str, hint: str | None) -> Finding:

@@ -12,7 +12,7 @@ from difflib import get_close_matches
 from typing import NamedTuple
 
 from render.document import Comment
-from render.rules import RULES, Rule
+from render.rules import Rule
 from schemas.status import Finding
 
 MARK = "fresco: ignore"
@@ -70,8 +70,9 @@ def _read(file: str, comment: Comment) -> Iterator[_Silence | Finding]:
     if asks is None:
         return
     rule, rest = asks.groups()
-    if rule not in RULES:
-        close = get_close_matches(rule, RULES, 1)
+    known = tuple(Rule)
+    if rule not in known:
+        close = get_close_matches(rule, known, 1)
         hint = f"did you mean {close[0]}?" if close else _FORM
         yield _finding(file, comment, Rule.IGNORED_UNKNOWN, f"expected the id of a rule, got {rule or 'nothing'}", hint)
     elif _REASON.match(rest) is None:

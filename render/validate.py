@@ -10,8 +10,9 @@ from itertools import pairwise
 
 import msgspec
 
-from render import addresses, resolve
+from render import addresses, gateways, resolve
 from render.document import Path
+from render.gateways import Feature
 from render.resource import Resource
 from render.rules import Rule
 from schemas import limits
@@ -21,6 +22,7 @@ from schemas.resources import (
     BackendType,
     DeadlinesSource,
     Deployment,
+    Gateway,
     Grant,
     Images,
     InferenceServer,
@@ -28,6 +30,7 @@ from schemas.resources import (
     RepositorySpec,
     RolloutDefaults,
     Strategy,
+    Toleration,
 )
 from schemas.status import Finding, Replicas, RolloutPolicy, ServerTemplate, SliceName, TrafficPolicy
 
@@ -38,6 +41,8 @@ MAX_HOSTNAMES = 16
 _OWN_HEADER = "x-fresco-model"
 _OWN_ENVIRONMENT = "FRESCO_"
 _ENVIRONMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_SECRET = re.compile(r"(.*_)?(TOKEN|PASSWORD|PASSWD|SECRET|KEY|CREDENTIALS?)", re.IGNORECASE)
+_NUL = "expected text without NUL, which no program can be handed"
 _HUMANS = ("main", "master")
 _BRANCH_PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _OWN_FLAGS = (
@@ -62,12 +67,14 @@ _TYPES: Mapping[BackendType, tuple[ModelType, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What a resource may use. `local`: the cluster runs on the machine whose files `file://` names."""
+    """What a resource may use. `local`: the cluster runs on the machine whose files `file://` names. `gateway`: its
+    routes are attached to this one."""
 
     namespace: str
     grant: Grant | None
     images: Images
     local: bool
+    gateway: Gateway
 
     def refused(self, what: str) -> str:
         """Words for something that is not granted."""
@@ -128,8 +135,17 @@ def _image(resource: Resource, server: InferenceServer, scope: Scope) -> Iterato
         yield resource.finding(Rule.WRONG_VALUE, ("spec", "backend", "version"), message)
     if "{version}" in resolve.image(server, scope.images):
         yield resource.finding(Rule.NO_VERSION, at, "the default image needs a version, or give an image")
+    if backend.image is not None:
+        yield from _pinned(resource, at, backend.image)
     if backend.image is not None and not _may_use_image(backend.image, backend.type, scope):
         yield resource.finding(Rule.IMAGE_NOT_GRANTED, at, scope.refused(f"{backend.image!r} is another image"))
+
+
+def _pinned(resource: Resource, path: Path, image: str) -> Iterator[Finding]:
+    """`image` may be a default one, whose `{version}` is each server's."""
+    if not addresses.is_pinned(image.replace("{version}", "0")):
+        message = f"expected an image with a tag or a digest, got {image!r}"
+        yield resource.finding(Rule.IMAGE_NOT_PINNED, path, message)
 
 
 def _may_use_image(image: str, backend: BackendType, scope: Scope) -> bool:
@@ -150,26 +166,31 @@ def _own_settings(resource: Resource, server: InferenceServer, scope: Scope) -> 
         if arg.split("=")[0] in _OWN_FLAGS:
             message = f"{arg.split('=')[0]} is set by Fresco"
             yield resource.finding(Rule.WRONG_VALUE, ("spec", "backend", "args", index), message)
-    for name in server.spec.backend.env:
+        if "\0" in arg:
+            yield resource.finding(Rule.WRONG_VALUE, ("spec", "backend", "args", index), _NUL)
+    for name, value in server.spec.backend.env.items():
         if _ENVIRONMENT.fullmatch(name) is None:
             message = f"expected the name of a variable, got {name!r}"
             yield resource.finding(Rule.WRONG_VALUE, ("spec", "backend", "env", name), message)
         if name.startswith(_OWN_ENVIRONMENT):
             message = f"names that begin with {_OWN_ENVIRONMENT} are set by Fresco"
             yield resource.finding(Rule.WRONG_VALUE, ("spec", "backend", "env", name), message)
+        if "\0" in value:
+            yield resource.finding(Rule.WRONG_VALUE, ("spec", "backend", "env", name), _NUL)
+
+
+def _plain_secrets(resource: Resource, server: InferenceServer, scope: Scope) -> Iterator[Finding]:
+    """By the name of the variable, because nothing tells a secret's value. A path to a file with one in it is fine."""
+    for name, value in server.spec.backend.env.items():
+        if _SECRET.fullmatch(name) and value and not value.startswith("/"):
+            message = "this looks like a secret, and everybody who reads the repository has its value"
+            yield resource.finding(Rule.SECRET_IN_PLAIN, ("spec", "backend", "env", name), message, severity="warning")
 
 
 def _scheduling(resource: Resource, server: InferenceServer, scope: Scope) -> Iterator[Finding]:
     """What the API server would refuse, and with it everything else of the server."""
     for index, one in enumerate(server.spec.scheduling.tolerations):
-        at: Path = ("spec", "scheduling", "tolerations", index)
-        if one.operator == "Equal" and one.key is None:
-            yield resource.finding(Rule.WRONG_VALUE, at, "expected a key, or the operator Exists, which tolerates any")
-        if one.operator == "Exists" and one.value is not None:
-            yield resource.finding(Rule.WRONG_VALUE, (*at, "value"), "expected no value beside the operator Exists")
-        if one.toleration_seconds is not None and one.effect != "NoExecute":
-            message = "expected the effect NoExecute: no other is borne for a time"
-            yield resource.finding(Rule.WRONG_VALUE, (*at, "tolerationSeconds"), message)
+        yield from _toleration(resource, ("spec", "scheduling", "tolerations", index), one)
     for label, value in server.spec.scheduling.node_selector.items():
         if not (addresses.is_label_name(label) and addresses.is_label_value(value)):
             message = f"expected a label, got {label!r}: {value!r}"
@@ -178,6 +199,20 @@ def _scheduling(resource: Resource, server: InferenceServer, scope: Scope) -> It
         if not addresses.is_label_name(name):
             message = f"expected the name of an annotation, got {name!r}"
             yield resource.finding(Rule.WRONG_VALUE, ("spec", "serviceAccount", "annotations", name), message)
+
+
+def _toleration(resource: Resource, at: Path, one: Toleration) -> Iterator[Finding]:
+    if one.operator == "Equal" and one.key is None:
+        yield resource.finding(Rule.WRONG_VALUE, at, "expected a key, or the operator Exists, which tolerates any")
+    if one.operator == "Exists" and one.value is not None:
+        yield resource.finding(Rule.WRONG_VALUE, (*at, "value"), "expected no value beside the operator Exists")
+    if one.key is not None and not addresses.is_label_name(one.key):
+        yield resource.finding(Rule.WRONG_VALUE, (*at, "key"), f"expected the key of a taint, got {one.key!r}")
+    if one.value is not None and not addresses.is_label_value(one.value):
+        yield resource.finding(Rule.WRONG_VALUE, (*at, "value"), f"expected the value of a taint, got {one.value!r}")
+    if one.toleration_seconds is not None and one.effect != "NoExecute":
+        message = "expected the effect NoExecute: no other is borne for a time"
+        yield resource.finding(Rule.WRONG_VALUE, (*at, "tolerationSeconds"), message)
 
 
 def _sync(resource: Resource, server: InferenceServer, scope: Scope) -> Iterator[Finding]:
@@ -217,16 +252,21 @@ def _rollout(resource: Resource, deployment: Deployment, scope: Scope) -> Iterat
     if rollout.strategy is Strategy.EMERGENCY and not (rollout.reason or "").strip():
         message = "an emergency skips every precaution, so it needs a reason"
         yield resource.finding(Rule.NO_REASON, ("spec", "rollout", "strategy"), message, hint="add rollout.reason")
-    yield from _rollout_defaults(resource, ("spec", "rollout"), rollout)
+    yield from _rollout_defaults(resource, ("spec", "rollout"), rollout, resolve.settle(scope.gateway))
 
 
-def _rollout_defaults(resource: Resource, at: Path, rollout: RolloutDefaults) -> Iterator[Finding]:
+def _rollout_defaults(resource: Resource, at: Path, rollout: RolloutDefaults, settle: float) -> Iterator[Finding]:
+    """`settle`: seconds that the gateway needs for a change of weights."""
     for index, (before, after) in enumerate(pairwise(rollout.steps or ()), start=1):
         if after.weight <= before.weight:
             message = f"expected more than the step before, {before.weight}, got {after.weight}"
             yield resource.finding(Rule.WEIGHTS_NOT_RISING, (*at, "steps", index, "weight"), message)
     for attribute, name in _DEADLINES:
         yield from _above_zero(resource, (*at, "deadlines", name), getattr(rollout.deadlines, attribute))
+    given = rollout.deadlines.traffic_routing
+    if given is not None and 0 < seconds(given) <= settle:
+        message = f"expected more than the {settle:g} s that the gateway needs for a change of weights, got {given!r}"
+        yield resource.finding(Rule.DEADLINE_TOO_SHORT, (*at, "deadlines", "trafficRouting"), message)
 
 
 def _traffic(resource: Resource, deployment: Deployment, scope: Scope) -> Iterator[Finding]:
@@ -234,6 +274,9 @@ def _traffic(resource: Resource, deployment: Deployment, scope: Scope) -> Iterat
     yield from _path(resource, resolve.path(deployment), scope)
     yield from _hostnames(resource, traffic, scope)
     yield from _headers(resource, traffic)
+    why = gateways.lacks(scope.gateway.implementation, Feature.MIRROR) if traffic.mirror_percent else None
+    if why is not None:
+        yield resource.finding(Rule.GATEWAY_LACKS, ("spec", "traffic", "mirror"), f"the gateway {why}")
 
 
 def _path(resource: Resource, path: str, scope: Scope) -> Iterator[Finding]:
@@ -307,17 +350,44 @@ def _steps(resource: Resource, deployment: Deployment, host: Host, rollout: Roll
             yield resource.finding(Rule.STEP_TOO_LARGE, (*at, index, "weight"), message, severity="warning")
 
 
+def _analysis(resource: Resource, deployment: Deployment, host: Host, rollout: RolloutPolicy) -> Iterator[Finding]:
+    """Of an analysis that the Deployment asks for itself: one for all in fresco.yaml is no mistake of each."""
+    if deployment.spec.rollout.analysis is None or rollout.strategy is not Strategy.PROGRESSIVE:
+        return
+    message = None
+    if "canary" not in host.replicas:
+        message = f"the server {deployment.spec.server} has no canary slice, whose answers it would look at"
+    elif not any(step.soak for step in rollout.steps if step.weight < 100):
+        message = "no step below 100 % has a soak, in which it would look"
+    if message is not None:
+        yield resource.finding(Rule.ANALYSIS_BLIND, ("spec", "rollout", "analysis"), message, severity="warning")
+
+
 # ---- Repository
+
+
+def gateway(resource: Resource, spec: RepositorySpec, cluster: str) -> Iterator[Finding]:
+    """A warning where the gateway of `cluster` is not known to do what every route asks for."""
+    for index, one in enumerate(spec.clusters):
+        why = gateways.lacks(one.gateway.implementation, Feature.PATH_REWRITE) if one.name == cluster else None
+        if why is not None:
+            path: Path = ("spec", "clusters", index, "gateway", "implementation")
+            message = f"every route rewrites a path, but {why}"
+            yield resource.finding(Rule.GATEWAY_LACKS, path, message, severity="warning")
 
 
 def repository(resource: Resource, spec: RepositorySpec) -> list[Finding]:
     """Everything against a Repository: with one finding nothing is accepted."""
+    settle = max(resolve.settle(one.gateway) for one in spec.clusters)
     checks = (
         _unique(resource, "name", [one.name for one in spec.clusters]),
         _unique(resource, "branch", [resolve.branch(one) for one in spec.clusters]),
         _branches(resource, spec),
         _paths(resource, spec),
-        _rollout_defaults(resource, ("spec", "rollout"), spec.rollout),
+        _rollout_defaults(resource, ("spec", "rollout"), spec.rollout, settle),
+        _pinned(resource, ("spec", "images", "triton"), spec.images.triton),
+        _pinned(resource, ("spec", "images", "vllm"), spec.images.vllm),
+        _pinned(resource, ("spec", "images", "modelSync"), spec.images.model_sync),
     )
     return [finding for check in checks for finding in check]
 
@@ -365,6 +435,7 @@ _SERVER_CHECKS: tuple[Callable[[Resource, InferenceServer, Scope], Iterator[Find
     _image,
     _credentials,
     _own_settings,
+    _plain_secrets,
     _scheduling,
     _sync,
 )
@@ -375,6 +446,10 @@ _DEPLOYMENT_CHECKS: tuple[Callable[[Resource, Deployment, Scope], Iterator[Findi
     _traffic,
 )
 _HOST_CHECKS: tuple[Callable[[Resource, Deployment, Host], Iterator[Finding]], ...] = (_type, _claim)
+_ROLLOUT_CHECKS: tuple[Callable[[Resource, Deployment, Host, RolloutPolicy], Iterator[Finding]], ...] = (
+    _steps,
+    _analysis,
+)
 
 
 def server(resource: Resource, spec: InferenceServer, scope: Scope) -> list[Finding]:
@@ -390,7 +465,7 @@ def deployment(resource: Resource, spec: Deployment, scope: Scope) -> list[Findi
 def on_host(resource: Resource, spec: Deployment, host: Host, rollout: RolloutPolicy) -> list[Finding]:
     """Everything against a Deployment on its server, warnings among it."""
     found = [finding for check in _HOST_CHECKS for finding in check(resource, spec, host)]
-    return [*found, *_steps(resource, spec, host, rollout)]
+    return [*found, *(finding for check in _ROLLOUT_CHECKS for finding in check(resource, spec, host, rollout))]
 
 
 def _above_zero(resource: Resource, path: Path, duration: str | None) -> Iterator[Finding]:

@@ -13,7 +13,7 @@ from render.load import load_file
 from render.resource import Resource, identify
 from render.root import root_of, shown_from
 from render.validate import Scope
-from schemas.resources import Grant, Images, InferenceServer, RepositorySpec
+from schemas.resources import Gateway, Grant, Images, InferenceServer, RepositorySpec
 
 EXAMPLES = """\
 examples:
@@ -54,9 +54,7 @@ def run(options: argparse.Namespace) -> ExitCode:
     repository = _repository(root)
     grant = repository.namespaces.get(options.namespace) if repository is not None else None
     text = _text(options, grant)
-    _check(
-        text, Scope(options.namespace, grant, repository.images if repository is not None else Images(), local=False)
-    )
+    _check(text, _scope(options.namespace, repository))
     if options.output == _STDOUT:
         sys.stdout.write(text)
         return ExitCode.FINE
@@ -66,6 +64,14 @@ def run(options: argparse.Namespace) -> ExitCode:
     if not options.quiet:
         sys.stderr.write("".join(f"fresco: {line}\n" for line in _next(options, path, repository, grant)))
     return ExitCode.FINE
+
+
+def _scope(namespace: str, repository: RepositorySpec | None) -> Scope:
+    """What a resource may use; that of the first cluster, because names are the same in all."""
+    if repository is None:
+        return Scope(namespace, None, Images(), local=False, gateway=Gateway(name="public", namespace="gateway"))
+    grant, cluster = repository.namespaces.get(namespace), repository.clusters[0]
+    return Scope(namespace, grant, repository.images, local=False, gateway=cluster.gateway)
 
 
 def _repository(directory: Path) -> RepositorySpec | None:

@@ -20,7 +20,7 @@ from render.forms.report import Report, Terminal
 from render.load import is_yaml, lines
 from render.repository import WorkingTree, top
 from render.root import inside, root_of, shown_from
-from render.rules import RULES
+from render.rules import Rule
 from schemas.status import Finding
 
 STANDARD_INPUT: Final = "-"
@@ -74,9 +74,10 @@ def run(options: argparse.Namespace) -> ExitCode:
 
 def _rules(text: str) -> list[str]:
     """Rule ids with commas between them. Raises ArgumentTypeError, which argparse says."""
+    known = tuple(Rule)
     for one in text.split(","):
-        if one not in RULES:
-            close = get_close_matches(one, RULES, 1)
+        if one not in known:
+            close = get_close_matches(one, known, 1)
             hint = f", did you mean {close[0]}?" if close else ""
             raise argparse.ArgumentTypeError(f"there is no rule {one!r}{hint}")
     return text.split(",")
@@ -128,10 +129,10 @@ def _other(finding: Finding) -> tuple[str, int] | None:
 
 
 def _lines(files: Files, path: str) -> list[str]:
-    """The lines of a file; none where it is missing, which of fresco.yaml is a finding."""
+    """The lines of a file; none where it is missing or may not be read, which is a finding."""
     try:
         return lines(files.read(path))
-    except FileNotFoundError:
+    except OSError:
         return []
 
 

@@ -5,7 +5,9 @@ from urllib.parse import quote
 
 from render.forms.as_json import encoded
 from render.forms.report import Report, fingerprints, told
-from render.rules import RULES
+from render.rules import Rule
+from render.rules.explained import Explained
+from render.rules.table import RULES
 from schemas.status import Finding, OtherPlace
 
 _SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
@@ -22,11 +24,11 @@ def write(report: Report) -> str:
     return encoded({"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]})
 
 
-def _rule(rule: str, title: str) -> dict[str, Any]:
+def _rule(rule: Rule, one: Explained) -> dict[str, Any]:
     return {
-        "id": str(rule),
-        "shortDescription": {"text": title},
-        "help": {"text": f"{title}. Each finding says what was expected, what was found, and what to do."},
+        "id": rule.value,
+        "shortDescription": {"text": one.title},
+        "help": {"text": f"{one.title}. {one.why} `fresco explain {rule}` shows examples."},
     }
 
 

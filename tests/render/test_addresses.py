@@ -67,3 +67,26 @@ def test_paths_hostnames_and_images() -> None:
     assert not addresses.covers_image("ghcr.io/team", "ghcr.io/teamster/a:1")
     assert addresses.is_tag("24.10-py3")
     assert not any(map(addresses.is_tag, ("", "a b", "1@sha256:0", "../x", "a" * 129)))
+
+
+@pytest.mark.parametrize(
+    ("image", "is_pinned"),
+    [
+        ("triton:24.10", True),
+        ("nvcr.io/nvidia/tritonserver:24.10-py3", True),
+        ("registry.example.com:5000/a/b__c:1", True),
+        (f"a@sha256:{'0' * 64}", True),
+        (f"a:1@sha256:{'0' * 64}", True),
+        ("triton", False),
+        ("registry.example.com:5000/triton", False),
+        ("a:", False),
+        ("a@sha256:00", False),
+        (f"a:1@sha512:{'0' * 64}", False),
+        ("a b:1", False),
+        ("a/B:1", False),
+        ("a:1\n", False),
+        ("", False),
+    ],
+)
+def test_an_image_is_pinned_by_a_tag_or_a_digest(image: str, *, is_pinned: bool) -> None:
+    assert addresses.is_pinned(image) is is_pinned

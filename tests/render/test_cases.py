@@ -2,6 +2,8 @@
 
 good/<name>/repo/    a repository without errors; its manifests when all is settled, and its warnings
 bad/<name>/repo/     a repository with findings, and what is rendered in spite of them
+bad/<name>/before/   the repository before that, where it matters: all of it is accepted and settled
+bad/<name>/cluster   the cluster that is meant, where it is not the first
 status/<name>/       a status tree, and everything that the agent commits with it
 """
 
@@ -9,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from render import plan, report, settings, tree
+from render import changes, plan, report, settings, silence, tree
 from render.errors import InvalidRepository
-from render.load import load
+from render.load import comments, load
 from render.normal import accept
 from render.repository import WorkingTree
 from render.settled import settled
@@ -27,17 +29,29 @@ def folders(kind: str) -> list[str]:
     return sorted(path.name for path in (CASES / kind).iterdir())
 
 
-def rendered(repo: Path) -> tuple[str, dict[str, bytes]]:
-    loaded = load(WorkingTree(repo))
-    spec = settings.read(loaded)
-    cluster = spec.clusters[0].name if isinstance(spec, RepositorySpec) else "prod"
+def rendered(case: Path) -> tuple[str, dict[str, bytes]]:
+    loaded, cluster = load(WorkingTree(case / "repo")), cluster_of(case)
+    before = load(WorkingTree(case / "before")) if (case / "before").exists() else None
     try:
-        wanted = accept(loaded, cluster, None)
+        previous = settled(accept(before, cluster, None)) if before is not None else None
+        wanted = accept(loaded, cluster, previous)
     except InvalidRepository:
         found = settings.find(loaded, cluster)
         assert isinstance(found, tuple)
         return lines(report.in_order(found)), {}
-    return lines(report.of(wanted)), plan.manifests(settled(wanted))
+    changed = changes.findings(before, loaded, ".") if before is not None else []
+    everything = report.in_order([*report.of(wanted), *changed])
+    said = {
+        path: comments((case / "repo" / path).read_bytes()) for path, file in loaded.files.items() if file.documents
+    }
+    return lines(report.in_order(silence.silenced(everything, said))), plan.manifests(settled(wanted))
+
+
+def cluster_of(case: Path) -> str:
+    if (case / "cluster").exists():
+        return (case / "cluster").read_text("utf-8").strip()
+    spec = settings.read(load(WorkingTree(case / "repo")))
+    return spec.clusters[0].name if isinstance(spec, RepositorySpec) else "prod"
 
 
 def lines(findings: list[Finding]) -> str:
@@ -46,7 +60,7 @@ def lines(findings: list[Finding]) -> str:
 
 @pytest.mark.parametrize("name", folders("good"))
 def test_what_is_right_is_rendered(name: str, golden: Golden) -> None:
-    found, manifests = rendered(CASES / "good" / name / "repo")
+    found, manifests = rendered(CASES / "good" / name)
     expected = CASES / "good" / name / "expected"
     golden.check_tree(expected, {"findings.txt": found, **{path: text.decode() for path, text in manifests.items()}})
     assert not any(not line.split(": ", 1)[1][6:].startswith("warning") for line in found.splitlines())
@@ -55,7 +69,7 @@ def test_what_is_right_is_rendered(name: str, golden: Golden) -> None:
 
 @pytest.mark.parametrize("name", folders("bad"))
 def test_what_is_wrong_is_said(name: str, golden: Golden) -> None:
-    found, manifests = rendered(CASES / "bad" / name / "repo")
+    found, manifests = rendered(CASES / "bad" / name)
     paths = "".join(f"{path}\n" for path in sorted(manifests))
     golden.check_tree(CASES / "bad" / name / "expected", {"findings.txt": found, "manifests.txt": paths})
     assert found

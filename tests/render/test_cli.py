@@ -1,5 +1,6 @@
 """The program from outside: what it prints, what it writes, how it ends."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import pytest
 
 from render import cli, plan, tree
 from render.cli import main
+from render.rules import Rule
 from tests.support.git import commit_files, git
 
 ROOT = Path(__file__).parents[2]
@@ -102,6 +104,8 @@ def test_what_is_invalid_does_not_hide_the_rest(capsys: pytest.CaptureFixture[st
         ["render", "-C", "/", "--revision", "main"],
         ["render", "-C", str(ROOT), "--revision", "no-such-revision"],
         ["lock", "/nonexistent.yaml"],
+        ["explain", "FR999"],
+        ["explain", "deployment.rollout.steps"],
     ],
 )
 def test_wrong_use_ends_with_2_and_one_line(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
@@ -137,6 +141,18 @@ def test_a_mistake_of_ours_has_no_traceback(
     output = capsys.readouterr().err
     assert "report it: ZeroDivisionError" in output
     assert "Traceback" not in output
+
+
+def test_explain_says_why_and_shows_both_sides(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explain", "fr063"]) == 0
+    output = capsys.readouterr().out
+    assert output.startswith("FR063 Another digest has another revision\n\nThe revision is how people")
+    assert re.findall(r"^\S.*:$", output, flags=re.MULTILINE) == ["Before:", "Wrong:", "Before:", "Right:"]
+
+
+def test_explain_lists_every_rule(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explain"]) == 0
+    assert [line[:5] for line in capsys.readouterr().out.splitlines()] == sorted(Rule)
 
 
 @pytest.mark.parametrize("command", [None, *cli.COMMANDS])

@@ -126,7 +126,45 @@ def test_an_invalid_server_keeps_its_state_and_still_hosts() -> None:
 def test_a_deployment_without_its_server_is_kept() -> None:
     found = wanted(before(), server_yaml=None)
     assert "fraud/gpu-a" not in found.servers
-    assert rules(found.deployments["fraud/a"]) == ["FR021"]
+    assert rules(found.deployments["fraud/a"]) == ["FR062"]
+    assert rules(wanted(server_yaml=None).deployments["fraud/a"]) == ["FR021"]
+
+
+def test_a_server_of_another_namespace_is_none_of_its_own() -> None:
+    found = wanted(server_yaml=SERVER.replace("namespace: fraud", "namespace: pay")).deployments["fraud/a"]
+    assert rules(found) == ["FR027"]
+    assert isinstance(found, Kept)
+    assert "pay/gpu-a" in found.findings[0].message
+
+
+@pytest.mark.parametrize(("name", "count"), [("envoy-gateway", 0), ("gke", 1), ("traefik", 0)])
+def test_a_gateway_that_may_not_rewrite_is_a_warning_that_stops_nothing(name: str, count: int) -> None:
+    found = wanted(fresco_yaml=FRESCO.replace("namespace: gateway", f"namespace: gateway, implementation: {name}"))
+    assert [(one.rule, one.severity, one.line) for one in found.repository.findings] == [
+        ("FR053", "warning", 5)
+    ] * count
+    assert isinstance(found.deployments["fraud/a"], WantedDeployment)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "is_secret"),
+    [
+        ("HF_TOKEN", "hf_x", True),
+        ("password", "x", True),
+        ("AWS_SECRET_ACCESS_KEY", "x", True),
+        ("SSL_KEY", "/etc/tls/tls.key", False),
+        ("DB_PASSWORD", "", False),
+        ("HF_TOKEN_PATH", "x", False),
+        ("TOKENIZERS_PARALLELISM", "false", False),
+        ("MONKEY", "x", False),
+    ],
+)
+def test_a_variable_is_a_secret_by_the_end_of_its_name(name: str, value: str, *, is_secret: bool) -> None:
+    server = SERVER.replace("version: '24.10'", f"version: '24.10', env: {{{name}: '{value}'}}")
+    found = wanted(server_yaml=server).servers["fraud/gpu-a"]
+    assert isinstance(found, WantedServer)
+    assert [one.rule for one in found.findings] == ["FR038"] * is_secret
+    assert not any(value in one.message for one in found.findings)
 
 
 def test_a_resource_defined_twice_is_kept_and_names_both_places() -> None:

@@ -54,7 +54,7 @@ def servers(draw: some.DrawFn, namespace: str, name: str) -> str:
     lines = [
         f"{HEAD}\nkind: InferenceServer",
         f"metadata: {{{space}name: {draw(mostly(name, 's', 's-main', 'default'))}, namespace: {namespace}}}\nspec:",
-        f"  backend: {{type: triton, {draw(mostly('version: x', 'version: y', 'image: mine/triton', 'env: {B: b}'))}}}",
+        f"  backend: {{type: triton, {draw(mostly('version: x', 'version: y', 'image: mine/t:1', 'env: {B: b}'))}}}",
         draw(mostly("  replicas: 4", "  replicas: 0", "  replicas: two")),
         draw(either("", "  canary: {replicas: 1}", "  canary: {replicas: 2}")),
         draw(either("  resources: {memory: 2Gi}", "  resources: {memory: 3Gi}", "  resources: {memory: 4Gi}", "")),

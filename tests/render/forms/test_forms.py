@@ -15,7 +15,7 @@ from jsonschema import Draft4Validator, Draft202012Validator
 from render.cli import main
 from render.forms import FORMS
 from render.forms.report import Report, fingerprints
-from render.rules import RULES
+from render.rules.table import RULES
 from schemas.status import Finding, OtherPlace
 from tests.support import contracts
 from tests.support.golden import Golden
