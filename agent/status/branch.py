@@ -5,9 +5,9 @@ Everything in it can be read again from the remote; memory only saves work. One 
 
 from dataclasses import dataclass
 
-from agent.status.files import BranchFiles
 from agent.status.writeback import Account, Outcome, Tips, WriteBack, Written
 from render import settings
+from render.branch_files import BranchFiles
 from render.errors import InvalidRepository, StatusUnreadable
 from render.load import Loaded, LoadedFile, is_yaml, load_file
 from render.memo import Memo

@@ -16,10 +16,10 @@ import yaml
 
 from agent.local.git_server import GitServer
 from agent.status import reports
-from agent.status.files import deviations
 from agent.status.loop import Agent
 from agent.status.settings import Settings
 from agent.status.writeback import WriteBack
+from render.branch_files import deviations
 from schemas.status import DeploymentStatus, Stage, Tree
 from tests.support.git import bare_repository, commit_files, git
 from tests.support.simulated_cluster import SimulatedCluster
