@@ -18,6 +18,8 @@ COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
         "validate": "print every finding as file:line:column: rule message",
         "render": "print the manifests, or write them into a folder",
         "lock": "compute missing digests and write them into the files",
+        "status": "show where deployments stand, or wait for a commit",
+        "verify": "replay a cluster's branch: every manifest and every stage change",
     }
 )
 """What each command does. A command is the module of that name in `render.commands`."""

@@ -166,7 +166,7 @@ def _brought(old: DeploymentStatus | None, new: DeploymentStatus) -> _New | None
         (Stage.VALIDATION, _ACCEPTED),
         (Stage.CLEAN_UP_IN_PROGRESS, "traffic"),
     )
-    return _New(None, after) if begins else None
+    return _New(None, after) if begins and first not in before[:1] else None
 
 
 def _server_brought(before: Sequence[Transition], after: Sequence[Transition]) -> Sequence[Transition] | None:
