@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from render import settings
+from render import settings, trailers
+from render.branch_files import BranchReader
 from render.document import REPOSITORY_FILE, Loaded
 from render.errors import NotFound
 from render.explain import listed
@@ -10,6 +11,7 @@ from render.load import load_file
 from render.repository import Repository
 from schemas.resources import Cluster as ClusterSpec
 from schemas.resources import RepositorySpec
+from schemas.status import Tree
 
 PREFIX = "clusters/"
 _REMOTE = "refs/remotes/origin/"
@@ -25,15 +27,51 @@ class ClusterBranch:
     reference: str
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A cluster's branch as it was at one look. `written_at`: POSIX seconds. `source`: the commit on the humans' branch
+    that it was made of, as it says."""
+
+    cluster: str
+    branch: str
+    commit: str
+    written_at: int
+    source: str | None
+    status: Tree
+
+
+class Looks:
+    """Clusters' branches, looked at again and again: a branch that has not moved is not read again, and of one that
+    has only what differs."""
+
+    def __init__(self, repository: Repository) -> None:
+        self.repository = repository
+        self._readers: dict[str, BranchReader] = {}
+
+    def at(self, one: ClusterBranch) -> Seen:
+        """The branch as it is now. Raises NotFound and StatusUnreadable."""
+        commit = self.repository.resolve(one.reference)
+        if commit is None:
+            raise NotFound(f"the branch {one.branch} is gone")
+        reader = self._readers.setdefault(one.reference, BranchReader(self.repository))
+        if reader.commit != commit:
+            reader.turn_to(commit)
+        status = reader.status()
+        if status is None:
+            raise NotFound(f"{one.branch} has no status: is it the cluster's branch?")
+        source = self.repository.trailers_of(commit).get(trailers.SOURCE)
+        return Seen(one.cluster, one.branch, commit, self.repository.time_of(commit), source, status)
+
+
 def select(repository: Repository, cluster: str | None) -> list[ClusterBranch]:
     """The branch of `cluster`, or those of all clusters that have one. Raises NotFound when there is none."""
     known = _clusters(repository)
     names = [cluster] if cluster is not None else sorted(known)
     branches = [(name, known.get(name, f"{PREFIX}{name}")) for name in names]
     found = [
-        ClusterBranch(name, branch, reference)
+        ClusterBranch(name, branch, at)
         for name, branch in branches
-        if (reference := _reference(repository, branch)) is not None
+        if (at := reference(repository, branch)) is not None
     ]
     if found:
         return found
@@ -62,7 +100,7 @@ def _spec(repository: Repository) -> tuple[ClusterSpec, ...] | None:
     return spec.clusters if isinstance(spec, RepositorySpec) else None
 
 
-def _reference(repository: Repository, branch: str) -> str | None:
+def reference(repository: Repository, branch: str) -> str | None:
     """Where the branch was seen at the remote, which is newer than a local one; else the local one."""
     names = (f"{prefix}{branch}" for prefix in (_REMOTE, _LOCAL))
     return next((name for name in names if repository.resolve(name) is not None), None)

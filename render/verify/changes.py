@@ -122,6 +122,8 @@ def deployment(before: Index | None, after: Index, key: str, *, same_version: bo
     new = after.tree.deployments.get(key)
     if new is None:
         return list(_forgotten(old))
+    if old is not None and old.stage is Stage.CLEAN_UP_COMPLETE is not new.stage:
+        old = None  # forgotten, and asked for again in the same look
     found = _brought(old, new)
     if found is None:
         return ["its transitions are neither those before it and more, nor a new beginning"]

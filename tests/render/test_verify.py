@@ -72,6 +72,16 @@ def test_a_whole_history_of_the_agent_passes(branch: SimulatedBranch, simulator:
     assert capsys.readouterr().out == f"{BRANCH}: {count} commits, all as they should be\n"
 
 
+def test_what_is_asked_for_again_right_after_its_clean_up_begins_anew(
+    branch: SimulatedBranch, simulator: Simulator
+) -> None:
+    simulator.want(SCORER, None)
+    simulator.run(until=lambda: simulator.status().stage is Stage.CLEAN_UP_COMPLETE)
+    simulator.want(SCORER, deployment(model(3), STEPS))
+    simulator.run()
+    assert verify(branch) == 0
+
+
 def test_a_manifest_that_was_edited_by_hand_is_named_once(
     branch: SimulatedBranch, simulator: Simulator, capsys: Output
 ) -> None:

@@ -16,13 +16,14 @@ BRANCH: Final = "clusters/prod"
 
 
 class SimulatedBranch:
-    """Every commit of `simulator` becomes one of the branch `clusters/prod` of the repository at `path`. `written`: the
-    tree of the last one."""
+    """Every commit of `simulator` becomes one of the branch `name` of the repository at `path`. `written`: the tree of
+    the last one."""
 
-    def __init__(self, path: Path, simulator: Simulator) -> None:
+    def __init__(self, path: Path, simulator: Simulator, *, name: str = BRANCH) -> None:
         path.mkdir(parents=True, exist_ok=True)
         git("init", "--quiet", "--initial-branch=main", cwd=path)
         self.path = path
+        self.reference = f"refs/heads/{name}"
         self.repository = Repository.open(path)
         self.epoch = 1
         self.version = trailers.installed_version()
@@ -34,7 +35,7 @@ class SimulatedBranch:
     @property
     def tip(self) -> str | None:
         """The newest commit."""
-        return self.repository.resolve(f"refs/heads/{BRANCH}")
+        return self.repository.resolve(self.reference)
 
     def write(self) -> None:
         """Commits what the simulator has decided last."""
@@ -53,7 +54,7 @@ class SimulatedBranch:
         """A commit in the agent's name with exactly these changes."""
         author = Author(*trailers.AUTHOR, time=int(self._simulator.now))
         commit = self.repository.commit_tree(self.tip, changes, message, author)
-        self.repository.set_reference(f"refs/heads/{BRANCH}", commit)
+        self.repository.set_reference(self.reference, commit)
         return commit
 
     def read(self, path: str) -> bytes:
