@@ -29,6 +29,7 @@ examples:
   fresco validate                           what is wrong in this repository, all of it
   fresco lock deployments/scorer.yaml       write down the digest of its model
   fresco render --revision clusters/prod    exactly what the agent has written there
+  fresco status                             where everything stands, what needs a person first
   fresco COMMAND --help                     more of each command
 """
 

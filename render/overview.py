@@ -74,7 +74,7 @@ def timeline(status: DeploymentStatus, now: float, width: int | None) -> list[st
     if status.failed is not None:
         failed = status.failed
         what = f"revision {failed.revision}, {failed.reason}: {failed.message}"
-        lines.append(plain(f"{'failed:':<11}{what} ({_time(failed.at)})"))
+        lines.append(f"{'failed:':<11}{plain(what)} ({_time(failed.at)})")
     lines += ["", *(plain(report.line(finding)) for finding in status.findings)] if status.findings else []
     if status.transitions:
         lines += ["", *_transitions(status, now)]
@@ -188,16 +188,20 @@ def _transitions(status: DeploymentStatus, now: float) -> Iterator[str]:
         lasted = duration(end - one.at.timestamp())
         rows.append((_time(one.at), lasted, plain(one.stage), plain(one.step), plain(one.message)))
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
-    for index, row in enumerate(rows):
-        yield "  ".join([*(cell.ljust(size) for cell, size in zip(row[:-1], widths, strict=True)), row[-1]])
-        seen = _seen(status.transitions[index - 1].evidence) if index else ""
+    head, *others = (
+        "  ".join([*(cell.ljust(size) for cell, size in zip(row[:-1], widths, strict=True)), row[-1]]) for row in rows
+    )
+    yield head
+    for line, one in zip(others, status.transitions, strict=True):
+        yield line
+        seen = _seen(one.evidence)
         if seen:
             yield f"{'':{widths[0] + widths[1] + 4}}{plain(seen)}"
 
 
 def _seen(evidence: Evidence) -> str:
-    """The evidence of a transition in one line."""
-    parts = [f"proven by {', '.join(evidence.pods)}"] if evidence.pods else []
+    """The evidence on which a row was entered, in one line: of the row before."""
+    parts = [f"on evidence of {', '.join(evidence.pods)}"] if evidence.pods else []
     parts += [f"digest {evidence.digest[:_DIGEST_CHARACTERS]}"] if evidence.digest is not None else []
     parts += [f"route {evidence.route}"] if evidence.route is not None else []
     parts += [f"asked for in {evidence.source}"] if evidence.source is not None else []

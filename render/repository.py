@@ -198,7 +198,7 @@ class Repository:
             path = new.raw_path.decode("utf-8", "backslashreplace")
             if delta.status is not DeltaStatus.DELETED and new.mode in _REGULAR:
                 found[path] = str(new.id)
-            else:
+            elif delta.old_file.mode in _REGULAR:
                 found.setdefault(path, None)  # a link that has taken a file's place comes as two differences
         return found
 

@@ -33,6 +33,7 @@ class Waiting:
         self._asked = {one.name: Asked(before, after, one.name) for one in self._clusters}
         self._looks = Looks(repository)
         self._newer: tuple[str, Loaded] | None = None
+        self._last: dict[str, tuple[str, list[Verdict]]] = {}
 
     def look(self) -> list[Verdict]:
         """What has come of each of its resources, on each cluster."""
@@ -47,10 +48,14 @@ class Waiting:
         """A branch that is not there yet will come with the agent's first look."""
         branch = one.branch or f"{branches.PREFIX}{one.name}"
         reference = branches.reference(self.repository, branch)
-        seen = self._looks.at(ClusterBranch(one.name, branch, reference)) if reference is not None else None
-        return self._asked[one.name].verdicts(
-            seen.status if seen is not None else None, self._after(seen) if seen is not None else None
-        )
+        if reference is None:
+            return self._asked[one.name].verdicts(None, None)
+        seen = self._looks.at(ClusterBranch(one.name, branch, reference))
+        known = self._last.get(one.name)
+        if known is None or known[0] != seen.commit:
+            known = seen.commit, self._asked[one.name].verdicts(seen.status, self._after(seen))
+            self._last[one.name] = known
+        return known[1]
 
     def _after(self, seen: Seen) -> Loaded | None:
         """The files that the agent has seen, if it has seen a commit that was made on top of this one."""

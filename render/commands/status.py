@@ -70,6 +70,8 @@ def run(options: argparse.Namespace) -> ExitCode:
     repository = Repository.open(options.directory)
     if options.fetch:
         fetch(options.directory)
+    if options.wait is not None and options.deployment is not None:
+        raise FrescoError(f"--wait is about all that a commit asks for: leave {options.deployment} out")
     if options.wait is not None:
         return _wait(Waiting(repository, options.wait, options.cluster), options)
     if options.watch:

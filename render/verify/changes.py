@@ -12,8 +12,12 @@ Checked of a Deployment:
   a failed one was rolled back; a status goes only after its clean-up;
 - the route, and what each slice is told, are those of the row, and of `current` where a rollout is complete.
 
-Checked of an InferenceServer: its transitions, its stage and step in the same way; a template becomes current because
-it was the first, because nothing was served, or because pods proved it.
+Checked of an InferenceServer: its transitions go on from those before it, of which it keeps ten; its stage and step are
+those of the last; a template becomes current because a file asks for it while nothing is served, or because pods have
+proven it. Their times may fall: a clock that was set back between two rollouts is no forgery.
+
+Where another version of Fresco wrote one of the two, its plans and its rendering may be others: then rows that are
+skipped, the hash of the live route, and what slices and route are told are left out.
 
 Not checked, because no commit keeps it: what a replica reported word for word, the counters of an analysis at its end,
 whether a deadline was missed, and transitions that came and went between two commits.
@@ -116,7 +120,7 @@ def _differing(before: Mapping[str, object], after: Mapping[str, object]) -> lis
 def deployment(before: Index | None, after: Index, key: str, *, same_version: bool = True) -> list[str]:
     """What is wrong with the change of the Deployment `key` between two trees; `before` is None for the first tree.
 
-    `same_version`: this program renders the routes of `before` as they were rendered then.
+    `same_version`: this version of Fresco wrote both; else what needs its plans or its rendering is left out.
     """
     old = before.tree.deployments.get(key) if before is not None else None
     new = after.tree.deployments.get(key)
@@ -130,11 +134,11 @@ def deployment(before: Index | None, after: Index, key: str, *, same_version: bo
     expected = _live_route(before, key) if same_version else None
     return [
         *_stage(old, new),
-        *_order(old, new, found),
+        *_order(old, new, found, by_plan=same_version),
         *_evidence(old, new, found),
         *_route_evidence(old, new, found, expected if same_version else _UNKNOWN),
         *_revisions(old, new, found),
-        *_told(old, new),
+        *(_told(old, new) if same_version else ()),
     ]
 
 
@@ -146,7 +150,7 @@ def server(old: ServerStatus | None, new: ServerStatus | None) -> list[str]:
     if fresh is None:
         return ["its transitions are neither those before it and more, nor a new beginning"]
     last = new.transitions[-1] if new.transitions else None
-    problems = list(_times(new.transitions))
+    problems: list[str] = []
     if last is None and new.stage is not ServerStage.CREATE:
         problems.append(f"it is in {new.stage} without a transition to it")
     if last is not None and last.stage != new.stage:
@@ -213,7 +217,7 @@ def _times(transitions: Sequence[Transition]) -> Iterator[str]:
             yield f"{other.stage}, {other.step} is dated before {one.stage}, {one.step}"
 
 
-def _order(old: DeploymentStatus | None, new: DeploymentStatus, found: _New) -> Iterator[str]:
+def _order(old: DeploymentStatus | None, new: DeploymentStatus, found: _New, *, by_plan: bool) -> Iterator[str]:
     unknown = [one for one in found.transitions if not _is_known(one)]
     yield from (f"there is no step {one.step!r} in {one.stage}" for one in unknown)
     if unknown or (found.last is not None and not _is_known(found.last)):
@@ -222,7 +226,7 @@ def _order(old: DeploymentStatus | None, new: DeploymentStatus, found: _New) -> 
         first = found.transitions[0]
         if first.step not in (_ACCEPTED, "traffic"):
             yield f"its first transition is to {first.stage}, {first.step}"
-    plans = _plans(old, new)
+    plans = _plans(old, new) if by_plan else {}
     for one, other in found.pairs:
         if not _may_follow(one, other):
             yield f"{_named(other)} cannot follow {_named(one)}"

@@ -82,7 +82,7 @@ class _Replay:
         differences = self._reader.turn_to(commit)
         problems = [*_account(self._repository, commit), *self._epochs(said.get(trailers.EPOCH, ""))]
         is_mine = self._version == self._mine
-        problems += self._status(differences, is_mine=is_mine, same=is_mine and before == self._version)
+        problems += self._status(differences, is_mine=is_mine, same=is_mine and before in ("", self._mine))
         subject = self._repository.message_of(commit).partition("\n")[0]
         at = self._repository.time_of(commit)
         return Verified(commit, subject, at, self._version, is_mine and self._is_known, tuple(problems))

@@ -190,7 +190,7 @@ def test_a_timeline_has_each_transition_with_its_evidence(world: World, capsys: 
     for one in transitions:
         assert f"{one.at:%Y-%m-%d %H:%M:%S}" in said
         assert one.message in said
-    assert f"proven by {', '.join(transitions[-1].evidence.pods)}; digest {digest(1)[:19]}" in said
+    assert f"on evidence of {', '.join(transitions[-1].evidence.pods)}; digest {digest(1)[:19]}" in said
     assert "asked for in scorer.yaml:1" in said
     assert f"current:   revision 1, scorer on gpu-a, {digest(1)[:19]} from https://" in said
 
@@ -371,6 +371,17 @@ def test_a_newer_commit_about_something_else_supersedes_nothing(world: World) ->
     assert world.wait(older) == 0
 
 
+def test_a_commit_for_several_clusters_is_complete_on_all_of_them(world: World, capsys: Output) -> None:
+    """The branch of the second one is not there yet."""
+    gateway = "{name: public, namespace: gateway}"
+    both = repository().replace("  clusters:\n", f"  clusters:\n  - {{name: other, gateway: {gateway}}}\n")
+    commit = world.commit({"fresco.yaml": both, "scorer.yaml": deployment(2, steps=STEPS)})
+    world.run()
+    assert world.wait(commit) == 2
+    assert "other: Deployment fraud/scorer: in progress: the agent has not seen it yet" in capsys.readouterr().err
+    assert world.wait(commit, "--cluster", CLUSTER) == 0
+
+
 def test_the_outcome_as_json(world: World, capsys: Output) -> None:
     commit = world.commit({"scorer.yaml": deployment(2, on="gpu-b")}, seen=False)
     assert world.wait(commit, "--format", "json") == 1
@@ -387,6 +398,7 @@ def test_the_outcome_as_json(world: World, capsys: Output) -> None:
         (["--wait", "main", "--cluster", "nowhere"], "fresco.yaml has no cluster 'nowhere', there is local"),
         (["--cluster", "nowhere"], "no branch of the cluster 'nowhere'"),
         (["--fetch"], "cannot fetch from origin"),
+        ([SCORER, "--wait", "main"], "leave fraud/scorer out"),
     ],
 )
 def test_wrong_use_ends_with_2(world: World, capsys: Output, arguments: list[str], expected: str) -> None:
