@@ -96,7 +96,7 @@ def _shown(seen: list[Seen], options: argparse.Namespace) -> str:
 
 def _lines(seen: Seen, name: str | None, width: int | None) -> Iterator[str]:
     now = time.time()
-    source = f", of {seen.source[:12]}" if seen.source else ""
+    source = f", of {overview.plain(seen.source[:12])}" if seen.source else ""
     written = overview.duration(now - seen.written_at)
     yield f"cluster {seen.cluster}: {seen.branch} at {seen.commit[:12]}, written {written} ago{source}"
     if name is not None:

@@ -3,12 +3,12 @@
 import argparse
 import sys
 from collections import Counter
-from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
 from render import branches, trailers
 from render.errors import ExitCode, NotFound
+from render.overview import plain
 from render.repository import Repository
 from render.verify.replay import Verified, replay
 
@@ -55,7 +55,7 @@ def _verify(repository: Repository, one: branches.ClusterBranch, said: str | Non
         _print(verified)
     for other, number in sorted(foreign.items()):
         if number and other != version:
-            by = f"Fresco {other}" if other else "an unknown version"
+            by = f"Fresco {plain(other)}" if other else "an unknown version"
             sys.stdout.write(f"{number} commits by {by}: only their stage changes were checked, this is {version}\n")
     sys.stdout.write(f"{one.branch}: {count} commits, {f'{bad} of them wrong' if bad else 'all as they should be'}\n")
     return bad == 0
@@ -64,8 +64,8 @@ def _verify(repository: Repository, one: branches.ClusterBranch, said: str | Non
 def _print(verified: Verified) -> None:
     if verified.problems:
         at = datetime.fromtimestamp(verified.at, UTC)
-        lines: Iterable[str] = (f"  {problem}\n" for problem in verified.problems)
-        sys.stdout.write(f"{verified.commit[:12]} {at:%Y-%m-%d %H:%M:%S} {verified.subject}\n{''.join(lines)}")
+        lines = "".join(f"  {plain(problem)}\n" for problem in verified.problems)
+        sys.stdout.write(f"{verified.commit[:12]} {at:%Y-%m-%d %H:%M:%S} {plain(verified.subject)}\n{lines}")
 
 
 def _ends(repository: Repository, one: branches.ClusterBranch, said: str | None) -> tuple[str | None, str]:

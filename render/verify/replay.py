@@ -73,7 +73,7 @@ class _Replay:
         except StatusUnreadable:
             self._is_known = False
         else:
-            self._index = plan.index(status) if status is not None else None
+            self._index = Index(status) if status is not None else None
 
     def verify(self, commit: str) -> Verified:
         """Looks at the next commit."""
@@ -106,7 +106,7 @@ class _Replay:
         if status is None:
             return ["there is no status in it"]
         before, was_known = self._index, self._is_known
-        self._index, self._is_known = plan.index(status), True
+        self._index, self._is_known = Index(status), True
         found = changes.tree(before, self._index, same_version=same) if was_known else []
         return [*found, *self._files(before.tree if before else None, status, differences, is_mine=is_mine)]
 

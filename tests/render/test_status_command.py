@@ -1,6 +1,7 @@
 """`fresco status` on a branch as the agent writes it: the table, one timeline, and waiting for a commit."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -27,6 +28,7 @@ from tests.support.harness import CLUSTER, SCORER, STEPS, deployment, digest, re
 from tests.support.simulator import simulate
 
 ROOT = Path(__file__).parents[2]
+CLEARED = "\x1b[H\x1b[2J"
 Output = pytest.CaptureFixture[str]
 FIRST = {"fresco.yaml": repository(), "server.yaml": server(canary=1), "scorer.yaml": deployment(1, steps=STEPS)}
 
@@ -464,6 +466,27 @@ def test_watching_shows_what_comes_and_ends_by_a_signal_without_a_traceback(worl
         process.send_signal(signal.SIGINT)
         assert process.stderr.read() == ""
     assert process.returncode == 130
+
+
+def test_on_a_terminal_each_look_takes_the_place_of_the_last_and_no_line_is_too_long(world: World) -> None:
+    world.commit({"a.yaml": deployment(1, name="a", on="a-server-with-a-name-that-makes-a-message-longer-than-a-line")})
+    world.run()
+    ours, theirs = os.openpty()
+    code = "import sys; from render.cli import main; sys.exit(main(sys.argv[1:]))"
+    command_line = [sys.executable, "-c", code, "status", "-C", str(world.path), "--watch"]
+    environment = {name: text for name, text in os.environ.items() if name != "COLUMNS"}
+    with subprocess.Popen(command_line, cwd=ROOT, stdout=theirs, env=environment) as process:
+        os.close(theirs)
+        shown = ""
+        while shown.count(CLEARED) < 3:
+            shown += os.read(ours, 4096).decode()
+        process.send_signal(signal.SIGINT)
+    os.close(ours)
+    assert process.returncode == 130
+    _, first, second, _ = shown.split(CLEARED)
+    assert [line.split()[0] for line in first.splitlines()[1:]] == ["DEPLOYMENT", "fraud/a", SCORER]
+    assert len(first.splitlines()) == len(second.splitlines())
+    assert max(len(line) for line in first.splitlines()[1:]) == 80
 
 
 def _read_until(read: Callable[[], str], expected: str) -> None:

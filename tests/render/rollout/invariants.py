@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from render import places, plan
 from render.normal import Kept
+from render.plan import Index
 from render.rollout import queue
 from render.rollout.plan import loads_candidate
 from render.verify import changes
@@ -75,7 +76,7 @@ def routed_models_are_served(simulator: Simulator) -> None:
 
 def what_is_written_can_be_verified(commit: Commit) -> None:
     """(12) Every change of a stage carries the evidence that `fresco verify` asks for."""
-    problems = changes.tree(plan.index(commit.before) if commit.files else None, plan.index(commit.after))
+    problems = changes.tree(Index(commit.before) if commit.files else None, Index(commit.after))
     assert not problems, problems
 
 
