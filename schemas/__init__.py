@@ -20,6 +20,7 @@ NAMES = (
     "deployment-status",
     "model-config",
     "sidecar-report",
+    "findings",
 )
 
 
