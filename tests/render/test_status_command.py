@@ -453,6 +453,22 @@ def test_waiting_fetches_by_itself_until_it_is_over(
     assert capsys.readouterr().out.endswith(": 1 complete\n")
 
 
+def test_in_a_shallow_clone_a_commit_counts_with_all_that_it_has(world: World, tmp_path: Path, capsys: Output) -> None:
+    """Its parent is not there to compare it with; a pipeline's checkout is often so."""
+    world.commit({"README.md": "hello"})
+    git(
+        "clone",
+        "--quiet",
+        "--depth=1",
+        "--branch=main",
+        f"file://{world.path}",
+        str(tmp_path / "shallow"),
+        cwd=tmp_path,
+    )
+    assert main(["status", "-C", str(tmp_path / "shallow"), "--wait", "HEAD", "--timeout", "1ms"]) == 0
+    assert capsys.readouterr().out.endswith(": 3 complete\n")
+
+
 def test_watching_shows_what_comes_and_ends_by_a_signal_without_a_traceback(world: World, clone: Path) -> None:
     code = "import sys; from render.cli import main; sys.exit(main(sys.argv[1:]))"
     command_line = [sys.executable, "-c", code, "status", "-C", str(clone), "--watch"]
