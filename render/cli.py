@@ -18,12 +18,14 @@ COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
         "validate": "print every finding as file:line:column: rule message",
         "render": "print the manifests, or write them into a folder",
         "lock": "compute digests of models, and write them into the files or compare",
+        "status": "show where deployments stand, or wait for a commit",
+        "verify": "replay a cluster's branch: every manifest and every stage change",
+        "explain": "say what a rule or a field is for, with examples",
         "init": "begin a repository: settings, hooks and an example",
         "new": "write a server or a deployment to begin with",
         "schema": "print or write the JSON Schemas, for editors",
         "completion": "print what makes a shell complete commands and names",
         "convert": "rewrite Michelangelo's own resources as Fresco's",
-        "explain": "say what a rule or a field is for, with examples",
     }
 )
 """What each command does. A command is the module of that name in `render.commands`."""
@@ -35,6 +37,7 @@ examples:
   fresco validate                           what is wrong in this repository, all of it
   fresco lock deployments/scorer.yaml       write down the digest of its model
   fresco render --revision clusters/prod    exactly what the agent has written there
+  fresco status                             where everything stands, what needs a person first
   fresco COMMAND --help                     more of each command
 """
 

@@ -15,7 +15,7 @@ from typing import NamedTuple, Self
 
 import pygit2
 from pygit2.callbacks import RemoteCallbacks
-from pygit2.enums import CredentialType, FetchPrune, FileMode
+from pygit2.enums import CredentialType, DeltaStatus, FetchPrune, FileMode
 
 from render.errors import CloneUnwritable, NotFound, RemoteUnavailable
 
@@ -200,6 +200,21 @@ class Repository:
         found = dict(_flatten(tree, f"{folder}/" if folder else ""))
         return {path: found[path] for path in sorted(found)}
 
+    def differences(self, before: str | None, after: str) -> dict[str, str | None]:
+        """Blob id by path of the regular files of the commit `after` that `before` (None: nothing) has not, or has
+        otherwise; None for files that are gone. Costs what differs: equal folders are not looked into."""
+        tree = self._commit(after).tree
+        diff = self._commit(before).tree.diff_to_tree(tree) if before is not None else tree.diff_to_tree(swap=True)
+        found: dict[str, str | None] = {}
+        for delta in diff.deltas:
+            new = delta.new_file
+            path = new.raw_path.decode("utf-8", "backslashreplace")
+            if delta.status is not DeltaStatus.DELETED and new.mode in _REGULAR:
+                found[path] = str(new.id)
+            elif delta.old_file.mode in _REGULAR:
+                found.setdefault(path, None)  # a link that has taken a file's place comes as two differences
+        return found
+
     def read(self, blob: str) -> bytes:
         """The content of a blob. Raises NotFound."""
         found = self._object(blob)
@@ -218,6 +233,33 @@ class Repository:
     def time_of(self, commit: str) -> int:
         """When a commit was made, POSIX seconds."""
         return self._commit(commit).commit_time
+
+    def writers_of(self, commit: str) -> tuple[Author, Author]:
+        """Author and committer."""
+        found = self._commit(commit)
+        author, committer = (Author(one.name, one.email, one.time) for one in (found.author, found.committer))
+        return author, committer
+
+    def line(self, tip: str, base: str | None = None) -> list[str]:
+        """The commits from the first one, or from the one after `base`, to `tip`, oldest first; of a merge the first
+        parent counts. Raises NotFound when `tip` was not made on top of `base`."""
+        found, commit = [], tip
+        while commit != base:
+            found.append(commit)
+            commit = next(iter(self.parents(commit)), "")
+            if not commit and base is not None:
+                raise NotFound(f"{tip} was not made on top of {base}")
+            if not commit:
+                break
+        return found[::-1]
+
+    def references(self, prefix: str) -> list[str]:
+        """The full names of all references that begin with `prefix`, sorted."""
+        return sorted(name for name in self._git.references if name.startswith(prefix))
+
+    def has_remote(self, name: str) -> bool:
+        """Whether a remote repository of this name is configured."""
+        return name in self._git.remotes.names()
 
     def message_of(self, commit: str) -> str:
         """A commit's whole message."""

@@ -62,8 +62,8 @@ def _repository(status: Tree) -> Iterator[str]:
 
 
 def _attention(status: Tree) -> Iterator[str]:
-    servers = {key: one for key, one in status.servers.items() if _is_server_bad(one)}
-    deployments = {key: one for key, one in status.deployments.items() if _is_bad(one)}
+    servers = {key: one for key, one in status.servers.items() if server_needs_person(one)}
+    deployments = {key: one for key, one in status.deployments.items() if needs_person(one)}
     rows = [_server_row(servers[key], key) for key in sorted(servers)]
     rows += [_attention_row(deployments[key], key) for key in sorted(deployments)]
     yield from ("## Needs a person", "")
@@ -76,7 +76,7 @@ def _attention(status: Tree) -> Iterator[str]:
 
 def _attention_row(status: DeploymentStatus, key: str) -> Sequence[str]:
     name = status.metadata.namespace
-    return (f"[{_text(key)}]({path(name)}#{status.metadata.name})", status.stage.value, _text(_why(status)))
+    return (f"[{_text(key)}]({path(name)}#{status.metadata.name})", status.stage.value, _text(why(status)))
 
 
 def _server_row(status: ServerStatus, key: str) -> Sequence[str]:
@@ -168,11 +168,13 @@ def _is_open(status: DeploymentStatus) -> bool:
     return status.stage is not Stage.ROLLOUT_COMPLETE or bool(status.findings) or status.failed is not None
 
 
-def _is_bad(status: DeploymentStatus) -> bool:
+def needs_person(status: DeploymentStatus) -> bool:
+    """Whether it is going back, has gone back, or has an error on main."""
     return status.stage in _BAD or _has_error(status.findings)
 
 
-def _is_server_bad(status: ServerStatus) -> bool:
+def server_needs_person(status: ServerStatus) -> bool:
+    """Whether it has an error on main."""
     return _has_error(status.findings) and status.stage is not ServerStage.DELETE
 
 
@@ -180,7 +182,8 @@ def _has_error(findings: Iterable[Finding]) -> bool:
     return any(one.severity == "error" for one in findings)
 
 
-def _why(status: DeploymentStatus) -> str:
+def why(status: DeploymentStatus) -> str:
+    """What a person should know first of a Deployment that needs one."""
     errors = [one for one in status.findings if one.severity == "error"]
     if errors and status.stage not in _BAD:
         return f"{errors[0].file}:{errors[0].line}:{errors[0].column}: {errors[0].message}"

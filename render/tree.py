@@ -21,6 +21,8 @@ REPOSITORY_PATH = f"{FOLDER}/repository.yaml"
 
 _PATH = re.compile(rf"{FOLDER}/([^/]+)/(servers|deployments)/([^/]+)\.yaml")
 
+Status = RepositoryStatus | ServerStatus | DeploymentStatus
+
 S = TypeVar("S", RepositoryStatus, ServerStatus, DeploymentStatus)
 N = TypeVar("N", ServerStatus, DeploymentStatus)
 V = TypeVar("V")
@@ -47,24 +49,35 @@ def read(files: Mapping[str, bytes]) -> Tree | None:
 
     Raises StatusUnreadable when a file breaks the contract or was written by a newer version.
     """
-    paths = sorted(path for path in files if is_status(path))
-    if not paths:
+    return of({path: status(path, files[path]) for path in sorted(files) if is_status(path)})
+
+
+def of(statuses: Mapping[str, Status]) -> Tree | None:
+    """The tree of statuses that were read from their paths; None when there are none.
+
+    Raises StatusUnreadable when there are some, but none of the repository.
+    """
+    repository = statuses.get(REPOSITORY_PATH)
+    if repository is None and statuses:
+        raise StatusUnreadable(f"{REPOSITORY_PATH} is missing beside {min(statuses)}")
+    if not isinstance(repository, RepositoryStatus):
         return None
-    if REPOSITORY_PATH not in files:
-        raise StatusUnreadable(f"{REPOSITORY_PATH} is missing beside {paths[0]}")
-    servers: dict[str, ServerStatus] = {}
-    deployments: dict[str, DeploymentStatus] = {}
-    for path in paths:
-        match = _PATH.fullmatch(path)
-        if match is not None and match[2] == "servers":
-            servers[f"{match[1]}/{match[3]}"] = _named(_status(path, files[path], ServerStatus), path)
-        elif match is not None:
-            deployments[f"{match[1]}/{match[3]}"] = _named(_status(path, files[path], DeploymentStatus), path)
-    repository = _status(REPOSITORY_PATH, files[REPOSITORY_PATH], RepositoryStatus)
+    servers = {_key(one): one for one in statuses.values() if isinstance(one, ServerStatus)}
+    deployments = {_key(one): one for one in statuses.values() if isinstance(one, DeploymentStatus)}
     return Tree(repository=repository, servers=_sorted(servers), deployments=_sorted(deployments))
 
 
-def builtins(status: RepositoryStatus | ServerStatus | DeploymentStatus) -> dict[str, Any]:
+def status(path: str, content: bytes) -> Status:
+    """The status that is kept at `path`, which `is_status`. Raises StatusUnreadable."""
+    match = _PATH.fullmatch(path)
+    if match is None:
+        return _status(path, content, RepositoryStatus)
+    if match[2] == "servers":
+        return _named(_status(path, content, ServerStatus), path)
+    return _named(_status(path, content, DeploymentStatus), path)
+
+
+def builtins(status: Status) -> dict[str, Any]:
     """A status as plain values, times as text, defaults left out."""
     plain: dict[str, Any] = msgspec.to_builtins(status)
     return plain
@@ -75,8 +88,12 @@ def _path(key: str, kind: str) -> str:
     return f"{FOLDER}/{namespace}/{kind}/{name}.yaml"
 
 
+def _key(status: ServerStatus | DeploymentStatus) -> str:
+    return f"{status.metadata.namespace}/{status.metadata.name}"
+
+
 def _named(status: N, path: str) -> N:
-    key = f"{status.metadata.namespace}/{status.metadata.name}"
+    key = _key(status)
     if path not in (server_path(key), deployment_path(key)):
         raise StatusUnreadable(f"{path} is about {key}")
     return status

@@ -13,7 +13,6 @@ import os
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final
 from urllib.parse import unquote, urlsplit, urlunsplit
@@ -27,6 +26,7 @@ from agent.status.settings import Settings
 from agent.status.web import application
 from render.errors import ExitCode
 from render.repository import Credentials
+from render.trailers import installed_version
 from schemas import limits
 
 Program = Callable[[Sequence[str]], int]
@@ -100,7 +100,7 @@ def settings(options: argparse.Namespace) -> Settings:
         poll=options.poll or (POLL_LOOPBACK if _is_loopback(url) else limits.POLL_MAIN),
         window=WINDOW_LOOPBACK if _is_loopback(url) else limits.COMMIT_WINDOW,
         web_port=options.web_port,
-        version=_version(),
+        version=installed_version(),
     )
 
 
@@ -158,13 +158,6 @@ def _apart(url: str) -> tuple[str, Credentials | None]:
 
 def _is_loopback(url: str) -> bool:
     return urlsplit(url).hostname in ("localhost", "127.0.0.1", "::1")
-
-
-def _version() -> str:
-    try:
-        return version("fresco")
-    except PackageNotFoundError:  # from a checkout that is not installed
-        return "0+unknown"
 
 
 _PROGRAMS: Final[dict[str, Program]] = {"local": _local, "demo": _demo, "run-local": _run_local}

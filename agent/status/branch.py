@@ -5,14 +5,14 @@ Everything in it can be read again from the remote; memory only saves work. One 
 
 from dataclasses import dataclass
 
-from agent.status.files import BranchFiles
 from agent.status.writeback import Account, Outcome, Tips, WriteBack, Written
 from render import settings
+from render.branch_files import BranchFiles
+from render.document import Loaded
 from render.errors import InvalidRepository, StatusUnreadable
-from render.load import Loaded, LoadedFile, is_yaml, load_file
 from render.memo import Memo
 from render.normal import Wanted, accept, is_ground_the_same
-from render.repository import Repository
+from render.source import Source
 from schemas.status import Tree
 
 
@@ -131,21 +131,3 @@ class Branch:
                 self.wanted = accept(self._loaded, self._cluster, self.tree, self._memo)
             except InvalidRepository as problem:
                 self.invalid = str(problem)
-
-
-class Source:
-    """The humans' files of the commit that was read last, with their blob ids: unchanged files come from memory."""
-
-    def __init__(self) -> None:
-        self._files: dict[str, tuple[str, LoadedFile]] = {}
-
-    def read(self, repository: Repository, commit: str) -> Loaded:
-        """What `commit` holds. Costs a look at each folder, and the files that differ from the commit before."""
-        blobs = {path: blob for path, blob in repository.files(commit).items() if is_yaml(path)}
-        self._files = {path: (blob, self._file(repository, path, blob)) for path, blob in blobs.items()}
-        used = {path: file for path, (_, file) in self._files.items() if file.documents or file.findings}
-        return Loaded(used)
-
-    def _file(self, repository: Repository, path: str, blob: str) -> LoadedFile:
-        known = self._files.get(path)
-        return known[1] if known is not None and known[0] == blob else load_file(path, repository.read(blob))

@@ -11,12 +11,11 @@ from pathlib import Path
 from typing import Final
 
 from agent.status.reports import one_line
+from render import trailers
 from render.errors import CloneUnwritable, FrescoError, RemoteUnavailable
 from render.repository import Author, Credentials, PushOutcome, PushResult, Repository, message
 
-AUTHOR: Final = ("fresco-agent", "fresco-agent@serving.fresco.dev")
 SUBJECT_CHARACTERS: Final = 100
-EPOCH: Final = "Lease-Epoch"
 
 _MEMORY: Final = "fresco-branch"  # a file in the clone: the branch that was the cluster's last
 _MAIN: Final = "refs/fresco/main"
@@ -166,7 +165,7 @@ class WriteBack:
         """
         if not self._lead(parent):
             return Written(Outcome.DEPOSED, parent, f"epoch {self.epoch_of(parent)} writes, ours is {self._epoch}")
-        author = Author(*AUTHOR, time=int(account.at))
+        author = Author(*trailers.AUTHOR, time=int(account.at))
         commit = self.repository.commit_tree(parent, changes, describe(account, self._epoch), author)
         if commit == parent:
             return Written(Outcome.UNCHANGED, parent)
@@ -175,7 +174,7 @@ class WriteBack:
     def epoch_of(self, commit: str | None) -> int:
         """The epoch of the agent that wrote `commit`, or the nearest commit before it that an agent wrote; else 0."""
         while commit is not None:
-            epoch = self.repository.trailers_of(commit).get(EPOCH, "")
+            epoch = self.repository.trailers_of(commit).get(trailers.EPOCH, "")
             if epoch.isdecimal():
                 return int(epoch)
             commit = next(iter(self.repository.parents(commit)), None)
@@ -206,9 +205,9 @@ def describe(account: Account, epoch: int) -> str:
     subject = _subject(reasons)
     is_cut = len(subject) > SUBJECT_CHARACTERS
     body = "\n".join(f"- {reason}" for reason in reasons) if is_cut or len(reasons) > 1 else ""
-    trailers = {"Source-Commit": account.source or "none", "Fresco-Version": account.version}
-    trailers |= {EPOCH: str(epoch), "Reason": account.because}
-    return message(f"{subject[: SUBJECT_CHARACTERS - 1]}…" if is_cut else subject, body, trailers)
+    of_itself = {trailers.SOURCE: account.source or "none", trailers.VERSION: account.version}
+    of_itself |= {trailers.EPOCH: str(epoch), trailers.REASON: account.because}
+    return message(f"{subject[: SUBJECT_CHARACTERS - 1]}…" if is_cut else subject, body, of_itself)
 
 
 def _subject(reasons: Sequence[str]) -> str:

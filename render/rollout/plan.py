@@ -83,12 +83,12 @@ def rows(status: DeploymentStatus) -> tuple[Row, ...]:
 
 def at(plan: tuple[Row, ...], step: str) -> int:
     """Index of `step` in `plan`; where a change of policy has removed it, of the next that is left."""
-    return next(index for index, row in enumerate(plan) if _rank(row.step) >= _rank(step))
+    return next(index for index, row in enumerate(plan) if rank(row.step) >= rank(step))
 
 
 def loads_candidate(step: str) -> bool:
     """Whether a candidate is newly served from this step of a rollout on, until its bake time."""
-    return _rank("stage") < _rank(step) < _rank("bake")
+    return rank("stage") < rank(step) < rank("bake")
 
 
 def is_decided(step: str) -> bool:
@@ -409,7 +409,8 @@ def _full_soak(policy: RolloutPolicy) -> float:
     return sum(step.soak for step in policy.steps if step.weight == 100)
 
 
-def _rank(step: str) -> tuple[int, int]:
+def rank(step: str) -> tuple[int, int]:
+    """The place of a row in the order that every plan takes. Raises ValueError for what is no row."""
     family, _, number = step.partition(" ")
     if family == "weight":
         return _ORDER.index("weight"), int(number)

@@ -169,8 +169,8 @@ def _apply_will(wanted: WantedDeployment | Kept | None, status: DeploymentStatus
             kind="withdrawn", reason="Reverted", message=f"revision {status.candidate.revision} was withdrawn"
         )
         return _begin_rollback(status, scene, cause)
-    if status.stage is Stage.ROLLOUT_COMPLETE and judge.holds(_row(status), status, scene).ok:
-        return _forward(status, scene, Held(ok=True))  # a newer one ends the bake time: forward, not back
+    if status.stage is Stage.ROLLOUT_COMPLETE and (held := judge.holds(_row(status), status, scene)).ok:
+        return _forward(status, scene, held)  # a newer one ends the bake time: forward, not back
     message = f"revision {wanted.model.revision} came before revision {status.candidate.revision} was complete"
     return _begin_rollback(status, scene, Cause(kind="superseded", reason="Superseded", message=message))
 

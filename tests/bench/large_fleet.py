@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from agent.status.branch import Source
 from render import plan
 from render.normal import Wanted, accept
 from render.repository import Author, Repository
 from render.rollout import advance
 from render.settled import settled
+from render.source import Source
 from schemas.status import Tree
 from tests.bench.still_fleet import observation
 from tests.support.fleet import CLUSTER, repository

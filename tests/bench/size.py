@@ -19,12 +19,12 @@ from pathlib import Path
 
 import yaml
 
-from agent.status.branch import Source
 from render import plan
 from render.normal import Wanted, accept
 from render.repository import Repository
 from render.rollout import advance
 from render.rollout.observation import Observation
+from render.source import Source
 from schemas.model_config import wanted as to_serve
 from schemas.status import Tree
 from tests.bench import helm_peer, size_of_agent

@@ -26,7 +26,7 @@ import yaml
 
 from agent.local.git_server import GitServer, serving
 from agent.status.cluster import ClusterState
-from agent.status.files import deviations
+from render.branch_files import deviations
 from render.repository import Repository
 from schemas.status import DeploymentStatus, RepositoryStatus, ServerStage, ServerStatus, Stage
 from tests.e2e import artifacts, processes, repository

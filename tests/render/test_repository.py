@@ -48,6 +48,46 @@ def test_a_commit_costs_and_changes_only_what_it_names(tmp_path: Path, url: str)
     assert repository.parents(second) == [first]
 
 
+def test_differences_name_what_is_new_other_or_gone(tmp_path: Path) -> None:
+    folder = tmp_path / "work"
+    folder.mkdir()
+    git(folder, "init", "--quiet")
+    first = commit_files(folder, {"same/a": "1", "x/b": "2", "x/c": "3", "becomes-a-link": "4"})
+    for gone in ("x/c", "becomes-a-link"):
+        (folder / gone).unlink()
+    (folder / "becomes-a-link").symlink_to("x/b")
+    second = commit_files(folder, {"x/b": "5", "ü": "6"})
+    repository = Repository.open(folder)
+    expected = {"x/b": blob_id(b"5"), "x/c": None, "becomes-a-link": None, "ü": blob_id(b"6")}
+    assert repository.differences(first, second) == expected
+    assert repository.differences(None, second) == repository.files(second)
+    assert repository.differences(second, second) == {}
+
+
+def test_a_line_of_commits_goes_by_the_first_parents(tmp_path: Path) -> None:
+    folder = tmp_path / "work"
+    folder.mkdir()
+    git(folder, "init", "--quiet", "--initial-branch=main")
+    commits = [commit_files(folder, {"a": text}) for text in "12"]
+    git(folder, "checkout", "--quiet", "-b", "other", commits[0])
+    other = commit_files(folder, {"b": "1"})
+    git(folder, "checkout", "--quiet", "main")
+    git(folder, "merge", "--quiet", "--no-edit", "other")
+    repository = Repository.open(folder)
+    merge = repository.resolve("main") or ""
+    assert repository.line(merge) == [*commits, merge]
+    assert repository.line(merge, commits[0]) == [commits[1], merge]
+    assert repository.line(merge, merge) == []
+    with pytest.raises(NotFound, match="was not made on top of"):
+        repository.line(merge, other)
+
+
+def test_a_commit_tells_who_wrote_it(tmp_path: Path, url: str) -> None:
+    repository = clone(tmp_path, "a", url)
+    commit = repository.commit_tree(None, {"a": b"1"}, "first", AUTHOR)
+    assert repository.writers_of(commit) == (AUTHOR, AUTHOR)
+
+
 def test_no_change_gives_the_parent_and_the_last_file_can_go(tmp_path: Path, url: str) -> None:
     repository = clone(tmp_path, "a", url)
     first = repository.commit_tree(None, {"a": b"1"}, "first", AUTHOR)

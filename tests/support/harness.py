@@ -16,10 +16,12 @@ import yaml
 
 from agent.local.git_server import GitServer
 from agent.status import reports
-from agent.status.files import deviations
 from agent.status.loop import Agent
 from agent.status.settings import Settings
 from agent.status.writeback import WriteBack
+from render import trailers
+from render.branch_files import deviations
+from render.verify.replay import replay
 from schemas.status import DeploymentStatus, Stage, Tree
 from tests.support.git import bare_repository, commit_files, git
 from tests.support.simulated_cluster import SimulatedCluster
@@ -28,6 +30,7 @@ API: Final = "serving.fresco.dev/v1alpha1"
 CLUSTER: Final = "local"
 BRANCH: Final = f"clusters/{CLUSTER}"
 SCORER: Final = "fraud/scorer"
+VERSION: Final = "0"
 PATIENCE: Final = 12.0  # seconds; generous, nothing is timed
 
 Text = Mapping[str, str | None]
@@ -118,6 +121,7 @@ class Harness:
             data=self.directory / str(self.agents),
             poll=poll,
             window=0.02,
+            version=VERSION,
         )
         self.agent = Agent(settings=settings, cluster=self.cluster, http=http, clock=self.now)
         self.task = asyncio.create_task(self.agent.run())
@@ -197,13 +201,18 @@ class Harness:
         return git("show", f"{revision}:{path}", cwd=self.served)
 
     def check_history(self) -> None:
-        """What must be true of every commit: it changes something, and its files are those of its status tree."""
+        """What must be true of every commit of the agent: it changes something, its files are those of its status tree,
+        and `fresco verify` finds nothing in it."""
         trees = _lines("log", "--format=%T", BRANCH, cwd=self.served)
         assert all(one != other for one, other in pairwise(trees)), "a commit has its parent's tree"
         writer = WriteBack(directory=self.directory / "check", url=self.url, main="main", branch=BRANCH)
         writer.fetch()
         for commit in _lines("log", "--author=fresco-agent", "--format=%H", BRANCH, cwd=self.served):
             assert deviations(writer.repository, commit) == {}, commit
+        commits = git("rev-list", "--reverse", "--first-parent", BRANCH, cwd=self.served).splitlines()
+        for one in replay(writer.repository, commits, base=None, version=VERSION):
+            author, _ = writer.repository.writers_of(one.commit)
+            assert not one.problems or author.name != trailers.AUTHOR[0], one
 
 
 @contextlib.asynccontextmanager

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 
 from render import places, plan
 from render.normal import Kept
+from render.plan import Index
 from render.rollout import queue
 from render.rollout.plan import loads_candidate
+from render.verify import changes
 from schemas.resources import Strategy
 from schemas.status import DeploymentStatus, Role, ServerStatus, SliceName, Stage, Tree, Work
 from tests.support.simulator import Reach, SimulatedPod, Simulator
@@ -49,6 +51,7 @@ def check(commit: Commit) -> dict[str, bytes]:
     replaced_canaries_get_no_requests(commit)
     pods_are_replaced_between_rollouts(commit)
     few_servers_at_a_time(commit)
+    what_is_written_can_be_verified(commit)
     return rendered_files_are_those_of_the_tree(commit)
 
 
@@ -69,6 +72,12 @@ def routed_models_are_served(simulator: Simulator) -> None:
         told = (pod.told or {}).get(reach.model)
         assert told is not None, f"{name}: {pod.name} is told nothing of {reach.model}"
         assert told.serve is not None, f"{name}: {pod.name} is told to serve no {reach.model}"
+
+
+def what_is_written_can_be_verified(commit: Commit) -> None:
+    """(12) Every change of a stage carries the evidence that `fresco verify` asks for."""
+    problems = changes.tree(Index(commit.before) if commit.files else None, Index(commit.after))
+    assert not problems, problems
 
 
 def rendered_files_are_those_of_the_tree(commit: Commit) -> dict[str, bytes]:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from render import plan, tree, write
+from render.errors import StatusUnreadable
 from render.repository import Repository
 from schemas.status import Tree
 
@@ -31,6 +32,44 @@ class BranchFiles:
         """What `changes` gave last is on the branch."""
         self.is_exact = True
         self._found = {}
+
+
+class BranchReader:
+    """Reads one commit of a branch after the other. Costs what differs: a status whose blob is as it was is the same
+    object."""
+
+    def __init__(self, repository: Repository) -> None:
+        self.blobs: dict[str, str] = {}
+        self.commit: str | None = None
+        self._repository = repository
+        self._statuses: dict[str, tree.Status] = {}
+        self._unreadable: dict[str, str] = {}
+
+    def turn_to(self, commit: str) -> dict[str, str | None]:
+        """From now on it is about `commit`. Gives what differs from the one before, as `Repository.differences`."""
+        differences = self._repository.differences(self.commit, commit)
+        self.commit = commit
+        for path, blob in differences.items():
+            self.blobs.pop(path, None)
+            self._statuses.pop(path, None)
+            self._unreadable.pop(path, None)
+            if blob is not None:
+                self.blobs[path] = blob
+                if tree.is_status(path):
+                    self._take(path, blob)
+        return differences
+
+    def status(self) -> Tree | None:
+        """The status tree, None where there is none. Raises StatusUnreadable."""
+        for path in sorted(self._unreadable)[:1]:
+            raise StatusUnreadable(self._unreadable[path])
+        return tree.of(self._statuses)
+
+    def _take(self, path: str, blob: str) -> None:
+        try:
+            self._statuses[path] = tree.status(path, self._repository.read(blob))
+        except StatusUnreadable as problem:
+            self._unreadable[path] = str(problem)
 
 
 def deviations(repository: Repository, commit: str) -> dict[str, bytes | None]:
