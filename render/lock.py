@@ -94,7 +94,8 @@ def files(paths: Iterable[Path]) -> Iterator[Path]:
     """The files that `paths` name: themselves, or all YAML files below a folder. Raises NotFound."""
     for path in paths:
         if path.is_dir():
-            yield from (path / name for name in WorkingTree(path).paths() if is_yaml(name))
+            tree = WorkingTree(path)
+            yield from (tree.real(name) for name in tree.paths() if is_yaml(name))
         else:
             yield path
 

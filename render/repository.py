@@ -107,7 +107,11 @@ class WorkingTree:
 
     def read(self, path: str) -> bytes:
         """The content of one of `paths`. Raises OSError when it has gone or may not be read."""
-        return self._real.get(path, self._root / path).read_bytes()
+        return self.real(path).read_bytes()
+
+    def real(self, path: str) -> Path:
+        """Where one of `paths` lies on disk. A name that is not Unicode, or that has control characters, is another."""
+        return self._real.get(path, self._root / path)
 
     def _walk(self, folder: Path) -> Iterator[Path]:
         for child in folder.iterdir():

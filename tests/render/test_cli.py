@@ -105,7 +105,7 @@ def test_what_is_invalid_does_not_hide_the_rest(capsys: pytest.CaptureFixture[st
         ["render", "-C", str(ROOT), "--revision", "no-such-revision"],
         ["lock", "/nonexistent.yaml"],
         ["explain", "FR999"],
-        ["explain", "deployment.rollout.steps"],
+        ["explain", "deployment.no-such-field"],
     ],
 )
 def test_wrong_use_ends_with_2_and_one_line(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:

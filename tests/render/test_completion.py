@@ -29,7 +29,7 @@ complete -C "$argv[1]"
 """
 LINES = [
     ("fresco val", {"validate"}),
-    ("fresco co", {"completion"}),
+    ("fresco co", {"completion", "convert"}),
     ("fresco lock --", {"--help", "--quiet", "--check", "--update"}),
     ("fresco lock fr", {"fraud/", "fresco.yaml"}),
     ("fresco render --cluster ", {"local"}),
