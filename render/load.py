@@ -139,6 +139,12 @@ def _check_claim(value: Any, start: Position) -> None:
             raise _Unreadable(f"expected apiVersion, found {key!r}", start)
 
 
+def values(content: bytes) -> list[Any]:
+    """The documents of YAML that Fresco has written itself, such as manifests, whatever they claim."""
+    with _Reader(_decode(content)) as reader:
+        return [value for _, value in reader.documents()]
+
+
 def read_by_another(content: bytes) -> list[Any]:
     """The documents of `content` as another program reads YAML 1.2: values with its types, for comparing two texts.
 

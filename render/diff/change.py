@@ -1,0 +1,61 @@
+"""What a change does to one cluster, put together. Pure."""
+
+from collections.abc import Iterator
+
+import msgspec
+
+from render import report
+from render.diff import words
+from render.diff.deployments import deployments
+from render.diff.memory import memory
+from render.diff.model import ClusterChange, ServerChange
+from render.diff.objects import objects
+from render.diff.outcome import Sides, outcome
+from render.diff.servers import rolling, servers
+from render.normal import Wanted
+from schemas.status import Finding
+
+
+def cluster_change(sides: Sides, *, now: str, patches: bool = False) -> ClusterChange:
+    """All that a change does to the cluster of `sides`. `now`: what its status was read from; `patches`: objects with
+    unified diffs. Raises as `render.plan.manifests`."""
+    after = outcome(sides)
+    on_servers = servers(sides, after)
+    on_deployments = deployments(sides, after, rolling(on_servers))
+    return ClusterChange(
+        cluster=sides.head.repository.cluster,
+        now=now,
+        objects=objects(sides.now, after, patches=patches),
+        servers=on_servers,
+        deployments=on_deployments,
+        memory=memory(sides, after, on_deployments),
+        findings=tuple(_findings(sides.base, sides.head)),
+        notes=tuple(_notes(sides, on_servers)),
+    )
+
+
+def _findings(base: Wanted, head: Wanted) -> Iterator[Finding]:
+    """Errors, and the warnings that were not there before, wherever they stood."""
+    known = {_gist(one) for one in report.of(base)}
+    yield from (one for one in report.of(head) if one.severity == "error" or _gist(one) not in known)
+
+
+def _gist(finding: Finding) -> tuple[str, str, str]:
+    return finding.file, finding.rule, finding.message
+
+
+def _notes(sides: Sides, on_servers: tuple[ServerChange, ...]) -> Iterator[str]:
+    repository, before = sides.head.repository, sides.base.repository
+    if repository.frozen:
+        yield "fresco.yaml is missing or broken: nothing of this cluster would change until it is mended"
+    count, most = len(rolling(on_servers)), repository.max_servers_at_once
+    if count > most:
+        yield f"{words.count(count, 'server')} get new pods, at most {most} at once"
+    for name in ("gateway", "settle", "max_servers_at_once"):
+        if not repository.frozen and getattr(before, name) != getattr(repository, name):
+            one, other = (_shown(getattr(side, name)) for side in (before, repository))
+            yield f"{name}: {one} → {other}"
+
+
+def _shown(value: object) -> str:
+    return words.value(msgspec.to_builtins(value))
