@@ -17,6 +17,7 @@ COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "validate": "print every finding as file:line:column: rule message",
         "render": "print the manifests, or write them into a folder",
+        "diff": "tell what a change will do, before it is merged",
         "lock": "compute missing digests and write them into the files",
     }
 )

@@ -13,7 +13,10 @@ from render.diff.objects import objects
 from render.diff.outcome import Sides, outcome
 from render.diff.servers import rolling, servers
 from render.normal import Wanted
+from render.rules import Rule
 from schemas.status import Finding
+
+_ABSENCES = (Rule.DELETION_HELD, Rule.DELETION_UNTRUSTED)
 
 
 def cluster_change(sides: Sides, *, now: str, patches: bool = False) -> ClusterChange:
@@ -35,9 +38,11 @@ def cluster_change(sides: Sides, *, now: str, patches: bool = False) -> ClusterC
 
 
 def _findings(base: Wanted, head: Wanted) -> Iterator[Finding]:
-    """Errors, and the warnings that were not there before, wherever they stood."""
+    """Errors, and what is new of the warnings and of what is only missing: a branch that is behind misses much."""
     known = {_gist(one) for one in report.of(base)}
-    yield from (one for one in report.of(head) if one.severity == "error" or _gist(one) not in known)
+    for one in report.of(head):
+        if (one.severity == "error" and one.rule not in _ABSENCES) or _gist(one) not in known:
+            yield one
 
 
 def _gist(finding: Finding) -> tuple[str, str, str]:

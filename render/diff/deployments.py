@@ -1,4 +1,7 @@
-"""What becomes of the Deployments that a change concerns. The rules of rollouts are asked what they would begin. Pure."""
+"""What becomes of the Deployments that a change concerns. The rules of rollouts are asked what they would begin.
+
+Pure.
+"""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping

@@ -12,10 +12,8 @@ from render.objects.base import CONTENT
 
 _MOST = 12  # fields of one thing that are shown
 _MADE = (CONTENT, "checksum", "modelHash")  # of the rest: they differ because something else does
-_DURATIONS = frozenset(
-    ("soak", "bake", "deadline", "assetPreparation", "resourceAcquisition", "trafficRouting", "rollback", "settle")
-    + ("resync", "loadDeadline", "timeoutSeconds")
-)
+_DEADLINES = ("deadline", "assetPreparation", "resourceAcquisition", "trafficRouting", "rollback", "loadDeadline")
+_DURATIONS = frozenset(("soak", "bake", "resync", "timeoutSeconds", *_DEADLINES))
 _PLAIN = re.compile(r"[A-Za-z0-9_-]+")
 _MISSING: Any = object()
 

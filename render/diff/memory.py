@@ -5,7 +5,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from render.capacity import available
-from render.diff.deployments import is_work
 from render.diff.model import DeploymentChange, Memory, What
 from render.diff.outcome import Sides, ended
 from render.diff.servers import pods
@@ -44,19 +43,19 @@ def memory(sides: Sides, after: Tree, changes: Iterable[DeploymentChange]) -> tu
             settled = ended(status)
             one = other = settled.current if settled is not None else None
         _add(needs, key, one, other, by_key.get(key))
-    touched = {one for one in sides.servers if one in sides.now.servers} | _places(changes)
-    return tuple(
+    rows = [
         row
-        for key in sorted(touched)
+        for key in sorted(_places(changes).union(sides.servers))
         for row in _rows(key, needs[key], sides.now.servers.get(key), after.servers.get(key))
-    )
+    ]
+    return tuple(row for row in rows if row.server in sides.servers or not row.before == row.during == row.after)
 
 
 def _places(changes: Iterable[DeploymentChange]) -> set[str]:
     return {
         f"{one.key.split('/')[0]}/{served.server}"
         for one in changes
-        if is_work(one) or one.what is What.DELETION
+        if one.what not in (What.HELD, What.REFUSED)
         for served in (one.before, one.after)
         if served is not None
     }
@@ -96,11 +95,12 @@ def _rows(key: str, need: _Need, now: ServerStatus | None, then: ServerStatus | 
     room = available(templates[0].resources) if templates else None
     for name in _SLICES:
         one, other = (side.slices.get(name) if side is not None else None for side in (now, then))
-        if one is not None or other is not None:
+        there = other or one
+        if there is not None:
             yield Memory(
                 server=key,
                 slice=name,
-                pods=pods((other or one).replicas) or "",
+                pods=pods(there.replicas) or "",
                 before=need.before if one is not None else None,
                 during=need.during,
                 after=need.after if other is not None else None,

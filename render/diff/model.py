@@ -88,17 +88,19 @@ class Objects(Value, frozen=True):
 
 
 class Step(Value, frozen=True):
-    """One row of a plan. `route`: where requests go meanwhile. `deadline` is besides the soak, None: it may take long."""
+    """One row of a plan. `route`: where requests go meanwhile; `weight`: percent of them that the candidate gets in a
+    traffic step. `soak` and `deadline`: seconds; the deadline is besides the soak, None: it may take long."""
 
     name: str
     message: str
     route: str
+    weight: int | None
     soak: float
     deadline: float | None
 
 
 class Plan(Value, frozen=True):
-    """The rows of one piece of work. `at_least`: its soaks, seconds; `at_most`: with every deadline used up, after which
+    """The rows of one piece of work. `at_least`: its soaks, seconds; `at_most`: with every deadline used up, when
     it is over or rolled back."""
 
     steps: tuple[Step, ...] = ()
@@ -138,7 +140,7 @@ class DeploymentChange(Value, frozen=True):
 
 
 class SliceChange(Value, frozen=True):
-    """Pods of one slice, such as `2` or `2–6`; None where there is no such slice. `replaced`: they get a new template."""
+    """Pods of one slice, such as `2` or `2–6`; None where there is no slice. `replaced`: they get a new template."""
 
     name: str
     before: str | None

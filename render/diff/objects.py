@@ -47,7 +47,5 @@ def _value(content: bytes | None) -> dict[str, Any]:
 
 def _patch(path: str, before: bytes | None, after: bytes | None) -> str:
     old, new = ((content or b"").decode().splitlines(keepends=True) for content in (before, after))
-    names = [
-        f"{side}/{path}" if content is not None else "/dev/null" for side, content in (("a", before), ("b", after))
-    ]
-    return "".join(unified_diff(old, new, *names))
+    one, other = ("/dev/null" if content is None else path for content in (before, after))
+    return "".join(unified_diff(old, new, one, other))

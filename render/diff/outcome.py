@@ -72,7 +72,7 @@ def outcome(sides: Sides) -> Tree:
 
 
 def ended(status: DeploymentStatus) -> DeploymentStatus | None:
-    """A Deployment once its work in hand is over, None where it is being deleted. Its slices are told what is current."""
+    """A Deployment once its work in hand is over, on its slices; None where it is being deleted."""
     if status.progress is None:
         return status if status.stage is not Stage.CLEAN_UP_COMPLETE else None
     if status.progress.work is Work.CLEAN_UP:

@@ -10,12 +10,12 @@ from schemas.status import Role, RouteState
 
 def of_deployment(rows: Iterable[Row]) -> Plan:
     """The plan of a Deployment's work."""
-    return _plan(Step(row.step, row.message, _route(row.route), row.soak, row.deadline) for row in rows)
+    return _plan(Step(row.step, row.message, _route(row.route), _weight(row), row.soak, row.deadline) for row in rows)
 
 
 def of_server(rows: Iterable[server_plan.Row]) -> Plan:
     """The plan of an InferenceServer's work."""
-    return _plan(Step(row.step, row.message, _open(row), 0.0, row.deadline) for row in rows)
+    return _plan(Step(row.step, row.message, _open(row), None, 0.0, row.deadline) for row in rows)
 
 
 def _plan(steps: Iterable[Step]) -> Plan:
@@ -25,6 +25,11 @@ def _plan(steps: Iterable[Step]) -> Plan:
         at_least=sum(one.soak for one in steps),
         at_most=sum(one.soak + (one.deadline or 0.0) for one in steps),
     )
+
+
+def _weight(row: Row) -> int | None:
+    split = row.route.split if row.route is not None else None
+    return split.get("canary") if split is not None and row.step.startswith("weight") else None
 
 
 def _open(row: server_plan.Row) -> str:
