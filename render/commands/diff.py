@@ -160,7 +160,7 @@ class _Cases:
         found = [self._repository.resolve(f"refs/{place}/{branch}") for place in ("heads", "remotes/origin")]
         commits = [one for one in found if one is not None]
         if not commits:
-            return None, f"all is wanted at {self._base[:_SHORT]}"
+            return None, f"{self._base[:_SHORT]}, all of it rolled out"
         newest = commits[-1]
         if len(commits) > 1 and self._repository.is_ancestor(ancestor=newest, commit=commits[0]):
             newest = commits[0]

@@ -42,7 +42,7 @@ def _differences(path: str, before: Any, after: Any, normal: bool) -> Iterator[F
 def _items(path: str, before: Sequence[Any], after: Sequence[Any], normal: bool) -> Iterator[Field]:
     """Items by their names where all have one, as containers do; else by their place."""
     one, other = _by_name(before), _by_name(after)
-    if one is None or other is None:
+    if not one or not other or one.keys().isdisjoint(other):
         one, other = dict(enumerate(before)), dict(enumerate(after))
     for key in dict.fromkeys((*one, *other)):
         yield from _differences(f"{path}[{key}]", one.get(key, _MISSING), other.get(key, _MISSING), normal)

@@ -15,6 +15,7 @@ from schemas.status import Finding
 
 LIMIT = 65_536  # of a comment on GitHub: characters, and as many bytes at most to be sure
 
+_PROSE = re.compile(r"[A-Za-z0-9 .,;:()'’/%→-]+")
 _RESERVED = 200  # bytes for the line about what is left out
 
 
@@ -43,6 +44,11 @@ def code(text: str) -> str:
     fence = "`" * (_longest_run(line) + 1)
     space = " " if line[:1] in ("`", "") or line[-1:] == "`" or (line[0] == line[-1] == " ") else ""
     return f"{fence}{space}{line}{space}{fence}"
+
+
+def prose(text: str) -> str:
+    """`text` as it is where nothing in it could be markup or an address, else in code."""
+    return text if _PROSE.fullmatch(text) and "://" not in text and "www." not in text else code(text)
 
 
 def _longest_run(text: str) -> int:
@@ -82,12 +88,12 @@ def _size(text: str) -> int:
 
 
 def _summary(cluster: ClusterChange) -> str:
-    return f"**{cluster.cluster}**: {sentences.summary(cluster)}\n\n"
+    return f"**{cluster.cluster}**: {sentences.summary(cluster)}; objects: {sentences.objects(cluster.objects)}\n\n"
 
 
 def _cluster(cluster: ClusterChange) -> Iterator[_Block]:
-    notes = [f"- {code(one)}\n" for one in cluster.notes]
-    yield _Block("", [f"#### Cluster {cluster.cluster}\n\nNow as in {code(cluster.now)}.\n"])
+    notes = [f"- {prose(one)}\n" for one in cluster.notes]
+    yield _Block("", [f"#### Cluster {cluster.cluster}\n\nBefore: {code(cluster.now)}.\n"])
     yield _Block("\n", notes)
     yield _table(("Deployment", "What", "Revision", "Steps", "Time"), [_deployment(one) for one in cluster.deployments])
     yield _table(("InferenceServer", "What", "Pods", "Steps", "Time"), [_server(one) for one in cluster.servers])
@@ -102,16 +108,13 @@ def _cluster(cluster: ClusterChange) -> Iterator[_Block]:
 
 
 def _deployment(change: DeploymentChange) -> Sequence[str]:
-    steps = sentences.steps(change.plan)
-    time = sentences.time(change.plan) if steps else ""
-    return code(change.key), sentences.what(change), sentences.revisions(change, code), steps, time
+    what, revisions = sentences.what(change), sentences.revisions(change, code)
+    return code(change.key), what, revisions, sentences.steps(change.plan), sentences.time(change.plan)
 
 
 def _server(change: ServerChange) -> Sequence[str]:
-    steps = sentences.steps(change.plan)
-    time = sentences.time(change.plan) if steps else ""
-    what = "; ".join([change.what, *(code(one) for one in change.notes)])
-    return code(change.key), what, sentences.pods(change), steps, time
+    what = "; ".join([change.what, *map(prose, change.notes)])
+    return code(change.key), what, sentences.pods(change), sentences.steps(change.plan), sentences.time(change.plan)
 
 
 def _memory(one: Memory) -> Sequence[str]:
@@ -119,7 +122,7 @@ def _memory(one: Memory) -> Sequence[str]:
 
 
 def _remarks(change: DeploymentChange) -> Iterator[str]:
-    yield from (f"- {code(change.key)}: {one}\n" for one in sentences.notes(change, code))
+    yield from (f"- {code(change.key)}: {prose(one)}\n" for one in sentences.notes(change))
     yield from (f"- {code(change.key)}: {sentences.rule(one, code)}\n" for one in change.rules)
 
 

@@ -43,12 +43,11 @@ def memory(sides: Sides, after: Tree, changes: Iterable[DeploymentChange]) -> tu
             settled = ended(status)
             one = other = settled.current if settled is not None else None
         _add(needs, key, one, other, by_key.get(key))
-    rows = [
+    return tuple(
         row
         for key in sorted(_places(changes).union(sides.servers))
         for row in _rows(key, needs[key], sides.now.servers.get(key), after.servers.get(key))
-    ]
-    return tuple(row for row in rows if row.server in sides.servers or not row.before == row.during == row.after)
+    )
 
 
 def _places(changes: Iterable[DeploymentChange]) -> set[str]:
@@ -89,11 +88,9 @@ def _add(
 
 
 def _rows(key: str, need: _Need, now: ServerStatus | None, then: ServerStatus | None) -> Iterator[Memory]:
-    if not need.during:
-        return
-    templates = [one.current for one in (then, now) if one is not None and one.current is not None]
-    room = available(templates[0].resources) if templates else None
-    for name in _SLICES:
+    rooms = [_room(one) for one in (now, then) if one is not None]
+    is_same = need.before == need.during == need.after and rooms[0] == rooms[-1]
+    for name in _SLICES if need.during and not is_same else ():
         one, other = (side.slices.get(name) if side is not None else None for side in (now, then))
         there = other or one
         if there is not None:
@@ -104,5 +101,10 @@ def _rows(key: str, need: _Need, now: ServerStatus | None, then: ServerStatus | 
                 before=need.before if one is not None else None,
                 during=need.during,
                 after=need.after if other is not None else None,
-                room=int(room) if room is not None else None,
+                room=rooms[-1],
             )
+
+
+def _room(status: ServerStatus) -> int | None:
+    room = available(status.current.resources) if status.current is not None else None
+    return int(room) if room is not None else None

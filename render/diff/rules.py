@@ -26,8 +26,8 @@ def _rules(model: ModelRevision, traffic: TrafficPolicy, when: str) -> Iterator[
         yield Rule(f"{requests} with {_headers(both)}", f"all go to the candidate, {when}")
     if traffic.mirror_percent:
         needed = f" with {_headers(traffic.headers)}" if traffic.headers else ""
-        effect = f"{traffic.mirror_percent} % of them are copied to the candidate, {when}"
-        yield Rule(f"{requests}{needed}, inference over HTTP", effect)
+        effect = f"{traffic.mirror_percent} % of those over HTTP are copied to the candidate, {when}"
+        yield Rule(f"{requests}{needed}", effect)
 
 
 def _headers(headers: Iterable[HeaderMatch]) -> str:

@@ -34,7 +34,7 @@ def sides(change: Change, quote: Quote) -> str:
 
 
 def summary(cluster: ClusterChange) -> str:
-    """A cluster in one line."""
+    """What becomes of a cluster, in one line."""
     counts = (
         (sum(one.what in _BEGUN for one in cluster.deployments), "rollout"),
         (sum(one.what is What.DELETION for one in cluster.deployments), "deletion"),
@@ -44,7 +44,7 @@ def summary(cluster: ClusterChange) -> str:
         (sum(one.severity == "error" for one in cluster.findings), "error"),
     )
     parts = [_count(number, word) for number, word in counts if number]
-    return f"{', '.join(parts) or 'no rollout'}; objects: {objects(cluster.objects)}"
+    return ", ".join(parts) or "no rollout"
 
 
 def objects(found: Objects) -> str:
@@ -78,9 +78,11 @@ def steps(plan: Plan) -> str:
 
 
 def time(plan: Plan) -> str:
-    """How long it takes."""
-    most = f"at most {words.duration(plan.at_most)} by its deadlines"
-    return f"at least {words.duration(plan.at_least)}, {most}" if plan.at_least else most
+    """How long it takes; nothing where that is not limited."""
+    least = [f"at least {words.duration(plan.at_least)}"] if plan.at_least else []
+    most = [f"at most {words.duration(plan.at_most)} by its deadlines"] if plan.at_most else []
+    turn = ["once it has its turn"] if most and any(one.deadline is None for one in plan.steps) else []
+    return ", ".join([*least, *most, *turn])
 
 
 def pods(change: ServerChange) -> str:
@@ -105,11 +107,11 @@ def field(one: Field, quote: Quote) -> str:
     return f"{quote(one.path)}: {before} → {after}"
 
 
-def notes(change: DeploymentChange, quote: Quote) -> Iterator[str]:
-    """What else there is to say of a Deployment."""
+def notes(change: DeploymentChange) -> Iterator[str]:
+    """What else there is to say of a Deployment, with words from files in it."""
     if change.reason is not None:
-        yield f"emergency: {quote(change.reason)}"
-    yield from (quote(one) for one in change.notes)
+        yield f"emergency: {change.reason}"
+    yield from change.notes
 
 
 def more(number: int, word: str) -> Iterable[str]:

@@ -94,6 +94,8 @@ class _Judge:
             yield "after its pods' rollout that is in hand"
         if now.current != head.template and any(_is_paused(one) for one in self._users):
             yield "a paused rollout on it holds its new pods"
+        if now.current != head.template and self._users and head.template.update == "replace":
+            yield "update: replace, so that a pod goes before the one in its place comes"
         if now.slices.keys() - head.replicas.keys():
             yield "its canary slice is taken away once no route leads there"
 

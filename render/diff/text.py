@@ -13,6 +13,7 @@ from render.diff.model import (
     Fields,
     Memory,
     ObjectChange,
+    Plan,
     ServerChange,
     ServerWhat,
     What,
@@ -54,12 +55,12 @@ def _shown(line: Line, *, color: bool) -> Iterator[str]:
 
 
 def _cluster(cluster: ClusterChange) -> Iterator[Line]:
-    yield from ((0, "", ""), (0, f"cluster {cluster.cluster}, now as in {cluster.now}", _BOLD))
-    yield 1, sentences.summary(cluster), ""
+    yield from ((0, "", ""), (0, f"cluster {cluster.cluster}; before: {cluster.now}", _BOLD))
+    yield from ((1, sentences.summary(cluster), ""), (1, f"objects: {sentences.objects(cluster.objects)}", ""))
     yield from ((1, f"note: {one}", _YELLOW) for one in cluster.notes)
     for title, lines in (
-        ("servers", [line for one in cluster.servers for line in _server(one)]),
-        ("deployments", [line for one in cluster.deployments for line in _deployment(one)]),
+        ("Deployments", [line for one in cluster.deployments for line in _deployment(one)]),
+        ("InferenceServers", [line for one in cluster.servers for line in _server(one)]),
         ("memory for models in a pod", [_memory(one) for one in cluster.memory]),
         ("objects", [line for one in cluster.objects.changes for line in _object(one)]),
     ):
@@ -71,9 +72,7 @@ def _cluster(cluster: ClusterChange) -> Iterator[Line]:
 def _server(change: ServerChange) -> Iterator[Line]:
     pods = sentences.pods(change)
     yield 2, f"{change.key}: {change.what}{f'; {pods}' if pods else ''}", _color(change.what)
-    if change.plan.steps:
-        yield 3, f"steps: {sentences.steps(change.plan)}", ""
-        yield 3, f"time: {sentences.time(change.plan)}", ""
+    yield from _plan(change.plan)
     yield from _fields(change.fields)
     yield from ((3, f"note: {one}", "") for one in change.notes)
 
@@ -81,12 +80,16 @@ def _server(change: ServerChange) -> Iterator[Line]:
 def _deployment(change: DeploymentChange) -> Iterator[Line]:
     served = sentences.revisions(change, one_line)
     yield 2, f"{change.key}: {sentences.what(change)}; {served}", _color(change.what)
-    if change.plan.steps:
-        yield 3, f"steps: {sentences.steps(change.plan)}", ""
-        yield 3, f"time: {sentences.time(change.plan)}", ""
+    yield from _plan(change.plan)
     yield from ((3, sentences.rule(one, one_line), "") for one in change.rules)
     yield from _fields(change.fields)
-    yield from ((3, f"note: {one}", "") for one in sentences.notes(change, one_line))
+    yield from ((3, f"note: {one}", "") for one in sentences.notes(change))
+
+
+def _plan(plan: Plan) -> Iterator[Line]:
+    for name, said in (("steps", sentences.steps(plan)), ("time", sentences.time(plan))):
+        if said:
+            yield 3, f"{name}: {said}", ""
 
 
 def _color(what: What | ServerWhat) -> str:

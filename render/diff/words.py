@@ -1,6 +1,7 @@
 """Amounts and values, as people write them. Pure."""
 
 import json
+import re
 from typing import Any
 
 _LONGEST = 60  # characters of a value
@@ -8,6 +9,7 @@ _CONTEXT = 20  # of them before the first difference, where that comes late
 _UNITS = {
     "Ti": 2**40, "Gi": 2**30, "Mi": 2**20, "Ki": 2**10, "T": 10**12, "G": 10**9, "M": 10**6, "k": 10**3, "": 1,
 }  # fmt: skip
+_DIGEST = re.compile(r"(sha256:[0-9a-f]{12})[0-9a-f]{52}")
 _PERIODS = (("d", 86400), ("h", 3600), ("m", 60))
 
 
@@ -40,6 +42,7 @@ def one_line(text: str) -> str:
 
 def pair(before: str | None, after: str | None) -> tuple[str | None, str | None]:
     """Two values shortened so that their difference is still seen."""
+    before, after = (_DIGEST.sub(r"\1…", one) if one is not None else None for one in (before, after))
     start = _common(before, after) if before is not None and after is not None else 0
     start = max(0, start - _CONTEXT) if start > _LONGEST - _CONTEXT else 0
     return _shortened(before, start), _shortened(after, start)
