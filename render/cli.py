@@ -26,6 +26,7 @@ COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
 _EXAMPLES = """\
 examples:
   fresco validate                           what is wrong in this repository, all of it
+  fresco diff                               what the changes in the working tree will do
   fresco lock deployments/scorer.yaml       write down the digest of its model
   fresco render --revision clusters/prod    exactly what the agent has written there
   fresco COMMAND --help                     more of each command

@@ -180,9 +180,14 @@ class Repository:
         found: pygit2.Oid | None = self._git.merge_base(one, other)
         return str(found) if found is not None else None
 
+    @property
+    def is_bare(self) -> bool:
+        """Whether it has no working tree."""
+        return self._git.is_bare
+
     def folder(self, directory: Path) -> str:
-        """The path of `directory` inside the repository; nothing where it is its top, or where there is none."""
-        if self._git.is_bare:
+        """The path of `directory` inside the working tree; nothing where it is its top, or where there is none."""
+        if self.is_bare:
             return ""
         inside = directory.resolve().relative_to(Path(self._git.workdir).resolve()).as_posix()
         return inside if inside != "." else ""

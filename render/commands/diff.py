@@ -62,6 +62,8 @@ def run(options: argparse.Namespace) -> ExitCode:
 
 def _change(options: argparse.Namespace) -> Change:
     repository = Repository.open(options.directory)
+    if repository.is_bare and not options.head:
+        raise NotFound(f"{options.directory.absolute()} has no working tree: say BASE and HEAD")
     head = _commit(repository, options.head or "HEAD")
     base = _commit(repository, options.base) if options.base else _parting(repository, head)
     folder = repository.folder(options.directory)

@@ -1,12 +1,14 @@
 """What a change does to one cluster, put together. Pure."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import msgspec
 
 from render import report
-from render.diff import words
+from render.diff import sentences, words
 from render.diff.deployments import deployments
+from render.diff.fields import differences
 from render.diff.memory import memory
 from render.diff.model import ClusterChange, ServerChange
 from render.diff.objects import objects
@@ -14,7 +16,7 @@ from render.diff.outcome import Sides, outcome
 from render.diff.servers import rolling, servers
 from render.normal import Wanted
 from render.rules import Rule
-from schemas.status import Finding
+from schemas.status import Finding, RepositoryStatus
 
 _ABSENCES = (Rule.DELETION_HELD, Rule.DELETION_UNTRUSTED)
 
@@ -56,11 +58,14 @@ def _notes(sides: Sides, on_servers: tuple[ServerChange, ...]) -> Iterator[str]:
     count, most = len(rolling(on_servers)), repository.max_servers_at_once
     if count > most:
         yield f"{words.count(count, 'server')} get new pods, at most {most} at once"
-    for name in ("gateway", "settle", "max_servers_at_once"):
-        if not repository.frozen and getattr(before, name) != getattr(repository, name):
-            one, other = (_shown(getattr(side, name)) for side in (before, repository))
-            yield f"{name}: {one} → {other}"
+    settings = differences(_settings(before), _settings(repository), normal=True)
+    yield from (sentences.field(one, str) for one in settings.shown if not repository.frozen)
 
 
-def _shown(value: object) -> str:
-    return words.value(msgspec.to_builtins(value))
+def _settings(repository: RepositoryStatus) -> dict[str, Any]:
+    """What is the same for all of a cluster."""
+    return {
+        "gateway": msgspec.to_builtins(repository.gateway),
+        "settle": repository.settle,
+        "maxServersAtOnce": repository.max_servers_at_once,
+    }

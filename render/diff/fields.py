@@ -13,7 +13,7 @@ from render.objects.base import CONTENT
 _MOST = 12  # fields of one thing that are shown
 _MADE = (CONTENT, "checksum", "modelHash")  # of the rest: they differ because something else does
 _DEADLINES = ("deadline", "assetPreparation", "resourceAcquisition", "trafficRouting", "rollback", "loadDeadline")
-_DURATIONS = frozenset(("soak", "bake", "resync", "timeoutSeconds", *_DEADLINES))
+_DURATIONS = frozenset(("soak", "bake", "settle", "resync", "timeoutSeconds", *_DEADLINES))
 _PLAIN = re.compile(r"[A-Za-z0-9_-]+")
 _MISSING: Any = object()
 

@@ -1,6 +1,7 @@
 """`fresco diff` on real git repositories: what it says of a change, and that it is what will happen."""
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,12 @@ from hypothesis import strategies as st
 
 from render import plan
 from render.cli import main
+from render.commands import diff
 from render.diff.change import cluster_change
 from render.diff.model import Action, ClusterChange, ServerWhat, What
 from render.diff.outcome import Sides, nothing
 from render.diff.text import WIDTH
-from render.load import Loaded, load_file
+from render.load import Loaded, LoadedFile, load_file
 from render.normal import Wanted, accept
 from render.settled import settled
 from schemas.base import utc
@@ -179,6 +181,79 @@ def test_a_new_cluster_begins_with_nothing_and_one_that_goes_stays(
     assert second["deployments"][0]["what"] == What.FIRST
     assert "not in fresco.yaml any more" in first["notes"][0]
     assert first["objects"]["changes"] == []
+
+
+def test_what_is_broken_on_both_sides_is_told_and_ends_with_1(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = checkout(tmp_path / "repository", {"fresco.yaml": "apiVersion: serving.fresco.dev/v1alpha1\nkind: no\n"})
+    change = told(capsys, "-C", folder, code=1)
+    assert change["clusters"] == []
+    assert [one["rule"] for one in change["findings"]] == ["FR004"]
+
+
+def test_settings_of_a_cluster_are_told_once_for_all(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = checkout(tmp_path / "repository", BEFORE)
+    gateway = {"name": "other", "namespace": "gateway", "implementation": "envoy"}
+    clusters = [{"name": CLUSTER, "gateway": gateway}]
+    (folder / "fresco.yaml").write_text(settings(clusters=clusters, guards={"maxServersAtOnce": 1}))
+    (cluster,) = told(capsys, "-C", folder)["clusters"]
+    assert "gateway.name: public → other" in cluster["notes"]
+    assert "settle: 2s → 500ms" in cluster["notes"]
+    assert "maxServersAtOnce: 5 → 1" in cluster["notes"]
+    assert {one["kind"] for one in cluster["objects"]["changes"]} == {"HTTPRoute"}
+
+
+def test_servers_that_get_new_pods_do_so_a_few_at_a_time() -> None:
+    names = [f"gpu-{number}" for number in range(6)]
+    models = [deployment(f"on-{name}", 1, on=name) for name in names]
+    before, after = (
+        repository(*(server(name, version=version) for name in names), *models) for version in ("24.10", "24.11")
+    )
+    change = compared(before, after)
+    assert {one.what for one in change.servers} == {ServerWhat.ROLLOUT}
+    assert change.notes == ("6 servers get new pods, at most 5 at once",)
+
+
+def test_a_bare_repository_needs_both_sides(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder, bare = checkout(tmp_path / "repository", BEFORE, AFTER), tmp_path / "bare.git"
+    git("clone", "--quiet", "--bare", str(folder), str(bare), cwd=tmp_path)
+    assert main(["diff", "-C", str(bare)]) == 2
+    assert "say BASE and HEAD" in capsys.readouterr().err
+    assert told(capsys, "-C", bare, "main~1", "main", code=1) == told(capsys, "-C", folder, "main~1", "main", code=1)
+
+
+def test_a_file_that_is_the_same_on_both_sides_is_read_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = checkout(tmp_path / "repository", BEFORE)
+    (folder / "deployments" / "scorer.yaml").write_text(deployment("scorer", 2, on="gpu-a"))
+    read: list[str] = []
+
+    def counted(path: str, content: bytes) -> LoadedFile:
+        read.append(path)
+        return load_file(path, content)
+
+    monkeypatch.setattr(diff, "load_file", counted)
+    told(capsys, "-C", folder)
+    assert sorted(read) == sorted([*BEFORE, "deployments/scorer.yaml"])
+
+
+@pytest.mark.parametrize(
+    ("is_terminal", "no_color", "colored"), [(True, "", True), (True, "1", False), (False, "", False)]
+)
+def test_color_is_for_terminals_whose_users_want_it(
+    is_terminal: bool,
+    no_color: str,
+    colored: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: is_terminal)
+    monkeypatch.setenv("NO_COLOR", no_color)
+    main(["diff", "-C", str(checkout(tmp_path / "repository", BEFORE))])
+    assert ("\x1b[" in capsys.readouterr().out) is colored
 
 
 # ---- what begins
@@ -364,7 +439,7 @@ def _repositories(draw: st.DrawFn) -> Files:
     return repository(*servers, *models)
 
 
-@hypothesis_settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@hypothesis_settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 @given(before=_repositories(), after=_repositories())
 def test_exactly_the_objects_whose_bytes_differ_are_reported(before: Files, after: Files) -> None:
     old, new = (plan.manifests(settled(wanted(files))) for files in (before, after))
