@@ -34,7 +34,8 @@ def deployments(sides: Sides, after: Tree, rolling: frozenset[str]) -> tuple[Dep
     """Every Deployment that is wanted otherwise, by key. `after`: the outcome; `rolling`: the servers that get new pods
     slice by slice, for which rollouts wait."""
     servers = {key: update(one, progress=None, candidate=None) for key, one in after.servers.items()}
-    judged = [_Judge(sides, key, servers, rolling).change() for key in sides.deployments]
+    busy = rolling.union(key for key, one in sides.now.servers.items() if one.progress is not None)
+    judged = [_Judge(sides, key, servers, busy).change() for key in sides.deployments]
     turns = _turns(judged)
     return tuple(update(one, notes=(*one.notes, *_turn(one, turns))) for one in judged)
 
@@ -47,8 +48,8 @@ def is_work(change: DeploymentChange) -> bool:
 class _Judge:
     """One Deployment on both sides."""
 
-    def __init__(self, sides: Sides, key: str, servers: Mapping[str, ServerStatus], rolling: frozenset[str]) -> None:
-        self._key, self._servers, self._rolling = key, servers, rolling
+    def __init__(self, sides: Sides, key: str, servers: Mapping[str, ServerStatus], busy: frozenset[str]) -> None:
+        self._key, self._servers, self._busy = key, servers, busy
         self._repository = sides.head.repository
         self._base, self._head = sides.base.deployments.get(key), sides.head.deployments.get(key)
         self._now = sides.now.deployments.get(key) or stage.new(*key.split("/"))
@@ -137,8 +138,8 @@ class _Judge:
     def _waits(self, head: WantedDeployment) -> Iterator[str]:
         policy, namespace = head.rollout, self._key.split("/")[0]
         homes = {f"{namespace}/{head.model.server}", *places.homes(self._now)}
-        for server in sorted(homes & self._rolling) if policy.strategy is not Strategy.EMERGENCY else ():
-            yield f"begins when {server} has its new pods, or they begin when this is through"
+        for server in sorted(homes & self._busy) if policy.strategy is not Strategy.EMERGENCY else ():
+            yield f"begins when the pods of {server} are replaced, or they are when this is through"
         if policy.paused:
             yield "rollout.paused holds it at its first step"
 

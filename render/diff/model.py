@@ -42,6 +42,7 @@ class ServerWhat(StrEnum):
     CREATION = "creation"
     ROLLOUT = "new pods, slice by slice"
     REPLACEMENT = "new pods, all at once"
+    GOES_ON = "its rollout goes on"
     LIVE = "applies at once"
     NOTHING = "no new pods"
     DELETION = "deletion"

@@ -6,11 +6,13 @@ the change's doing, and stays as it is.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import msgspec
 
 from render import places, settled
 from render.normal import Kept, Wanted, WantedDeployment, WantedServer
+from render.rollout import stage
 from schemas.status import (
     DeploymentStatus,
     RepositoryStatus,
@@ -26,7 +28,7 @@ from schemas.status import (
 update = msgspec.structs.replace
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Sides:
     """One cluster before a change and after it: its status, and what is asked of it on either side."""
 
@@ -34,12 +36,12 @@ class Sides:
     base: Wanted
     head: Wanted
 
-    @property
+    @cached_property
     def servers(self) -> list[str]:
         """The keys of all InferenceServers that are wanted otherwise. None of them while nothing is accepted."""
         return _differing(self.base.servers, self.head.servers) if not self.head.repository.frozen else []
 
-    @property
+    @cached_property
     def deployments(self) -> list[str]:
         """The same of all Deployments."""
         return _differing(self.base.deployments, self.head.deployments) if not self.head.repository.frozen else []
@@ -77,9 +79,11 @@ def ended(status: DeploymentStatus) -> DeploymentStatus | None:
         return status if status.stage is not Stage.CLEAN_UP_COMPLETE else None
     if status.progress.work is Work.CLEAN_UP:
         return None
-    is_through = status.progress.work is Work.ROLLOUT and status.candidate is not None
-    current = status.candidate if is_through else status.current
-    return _steady(update(status, current=current, candidate=None, progress=None, there={}))
+    if status.progress.work is Work.ROLLBACK:
+        status = update(status, failed=stage.fails(status, 0.0))
+    elif status.candidate is not None:
+        status = update(status, current=status.candidate)
+    return _steady(update(status, candidate=None, progress=None, there={}))
 
 
 def begun(status: DeploymentStatus, model_hash: str) -> DeploymentStatus | None:
@@ -96,8 +100,13 @@ def begun(status: DeploymentStatus, model_hash: str) -> DeploymentStatus | None:
 
 
 def is_failed(status: ServerStatus | None, wanted: WantedServer) -> bool:
-    """Whether this very template was rolled back: it is not tried again."""
-    return status is not None and status.failed is not None and status.failed.template == wanted.template
+    """Whether this very template was rolled back, or is being: it is not tried again."""
+    if status is None:
+        return False
+    progress = status.progress
+    if progress is not None and progress.work is Work.ROLLBACK and progress.cause is not None:
+        return progress.cause.kind == "failed" and status.candidate == wanted.template
+    return status.failed is not None and status.failed.template == wanted.template
 
 
 def _servers(sides: Sides) -> dict[str, ServerStatus]:
@@ -119,7 +128,8 @@ def _deployments(sides: Sides, servers: Mapping[str, ServerStatus]) -> dict[str,
         wanted, now = sides.head.deployments.get(key), sides.now.deployments.get(key)
         if isinstance(wanted, WantedDeployment):
             then = settled.deployment(key, wanted, servers)
-            deployments[key] = _not_again(now, wanted, then) if now is not None else then
+            before = ended(now) if now is not None else None
+            deployments[key] = _not_again(before, wanted, then) if before is not None else then
         elif wanted is None:
             deployments.pop(key, None)
         elif now is None:
@@ -129,8 +139,8 @@ def _deployments(sides: Sides, servers: Mapping[str, ServerStatus]) -> dict[str,
 
 def _not_again(now: DeploymentStatus, wanted: WantedDeployment, then: DeploymentStatus) -> DeploymentStatus:
     """`then`, but with what is current where the revision has failed before and is not tried again."""
-    failed = now.failed
-    if failed is None or failed.model_hash != wanted.model.model_hash or wanted.model.attempt > failed.attempt:
+    is_same = now.current is not None and now.current.model_hash == wanted.model.model_hash
+    if is_same or stage.is_new(wanted.model, now):
         return then
     return update(now, rollout=wanted.rollout, traffic=wanted.traffic, findings=wanted.findings)
 

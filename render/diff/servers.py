@@ -19,7 +19,7 @@ from render.resource import SERVER
 from render.rollout import server
 from render.rollout.observation import Observation
 from render.rollout.server_judge import ServerScene
-from render.rollout.server_plan import rows
+from render.rollout.server_plan import at, rows
 from schemas.status import DeploymentStatus, Replicas, ServerStatus, SliceName, Tree, Work
 
 update = msgspec.structs.replace
@@ -71,6 +71,10 @@ class _Judge:
         if is_failed(self._now, head):
             failed = "this template has failed before: change it, or go back first, to try again"
             return self._made(ServerWhat.NOTHING, notes=(failed, *notes), fields=fields)
+        progress = self._now.progress
+        if progress is not None and progress.work is Work.ROLLOUT and self._now.candidate == head.template:
+            left = rows(self._now)[at(rows(self._now), progress.step) :]
+            return self._made(ServerWhat.GOES_ON, fields=fields, plan=plans.of_server(left))
         steady = update(self._now, progress=None, candidate=None, failed=None)
         status = server.advance(head, steady, self._scene()).status or steady
         what = self._what(status, head)
@@ -91,7 +95,7 @@ class _Judge:
 
     def _notes(self, now: ServerStatus, head: WantedServer) -> Iterator[str]:
         if now.progress is not None:
-            yield "after its pods' rollout that is in hand"
+            yield "after the work on its pods that is in hand"
         if now.current != head.template and any(_is_paused(one) for one in self._users):
             yield "a paused rollout on it holds its new pods"
         if now.current != head.template and self._users and head.template.update == "replace":

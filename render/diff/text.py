@@ -18,7 +18,7 @@ from render.diff.model import (
     ServerWhat,
     What,
 )
-from render.diff.words import one_line
+from render.diff.words import one_line, visible
 from schemas.status import Finding
 
 WIDTH = 100
@@ -45,7 +45,7 @@ def _shown(line: Line, *, color: bool) -> Iterator[str]:
     indent, said, style = line
     begin, end = (f"\x1b[{style}m", "\x1b[0m") if color and style else ("", "")
     if indent == _LITERAL:
-        yield f"{begin}{said}{end}"
+        yield f"{begin}{visible(said)}{end}"
         return
     margin = "  " * indent
     wrapped = textwrap.wrap(
@@ -106,7 +106,7 @@ def _object(change: ObjectChange) -> Iterator[Line]:
     yield 2, f"{change.action} {change.kind} {change.namespace}/{change.name}", _COLORS[change.action]
     if not change.patch:
         yield from _fields(change.fields)
-    yield from ((_LITERAL, one, _PATCH_COLORS.get(one[:1], "")) for one in change.patch.splitlines())
+    yield from ((_LITERAL, one, _PATCH_COLORS.get(one[:1], "")) for one in change.patch.split("\n")[:-1])
 
 
 def _fields(fields: Fields) -> Iterator[Line]:

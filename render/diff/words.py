@@ -36,7 +36,11 @@ def count(number: int, word: str) -> str:
 
 def one_line(text: str) -> str:
     """`text` on one line, with nothing in it that a terminal would obey."""
-    line = " ".join(text.split())
+    return visible(" ".join(text.split()))
+
+
+def visible(line: str) -> str:
+    """`line` with an escape in the place of each character that a terminal might obey, or would not show."""
     return line if line.isprintable() else "".join(one if one.isprintable() else ascii(one)[1:-1] for one in line)
 
 

@@ -22,7 +22,7 @@ from render.load import Loaded, LoadedFile, load_file
 from render.normal import Wanted, accept
 from render.settled import settled
 from schemas.base import utc
-from schemas.status import FailedRevision, FailedTemplate, Progress, ServerProgress, Stage, Tree, Work
+from schemas.status import Cause, FailedRevision, FailedTemplate, Progress, ServerProgress, Stage, Tree, Work
 from tests.render.diff.repository import (
     AFTER,
     BEFORE,
@@ -375,9 +375,40 @@ def test_a_rollout_of_a_server_that_is_in_hand_is_mentioned() -> None:
     slices: Any = {"main": 4, "canary": 2}
     progress = ServerProgress(work=Work.ROLLOUT, step="turn", started_at=utc(0), since=utc(0), slices=slices)
     busy = replace(status.servers["fraud/gpu-a"], progress=progress)
-    (found,) = compared(files, newer, replace(status, servers={"fraud/gpu-a": busy})).servers
-    assert found.what is ServerWhat.ROLLOUT
-    assert found.notes == ("after its pods' rollout that is in hand",)
+    now = replace(status, servers={"fraud/gpu-a": busy})
+    change = compared(files, {**newer, **repository(deployment("scorer", 2, on="gpu-a"))}, now)
+    assert change.servers[0].what is ServerWhat.ROLLOUT
+    assert change.servers[0].notes == ("after the work on its pods that is in hand",)
+    assert change.deployments[0].notes == (
+        "begins when the pods of fraud/gpu-a are replaced, or they are when this is through",
+    )
+
+
+def test_a_rollout_of_a_server_goes_on_when_something_else_of_it_changes() -> None:
+    files = {**one_model(1), **repository(server("gpu-a", canary=2, version="24.11"))}
+    more = {**files, **repository(server("gpu-a", canary=2, version="24.11", replicas=6))}
+    status = settled(wanted(one_model(1)))
+    slices: Any = {"main": 4, "canary": 2}
+    progress = ServerProgress(work=Work.ROLLOUT, step="main", started_at=utc(0), since=utc(0), slices=slices)
+    template = settled(wanted(files)).servers["fraud/gpu-a"].current
+    busy = replace(status.servers["fraud/gpu-a"], progress=progress, candidate=template)
+    (found,) = compared(files, more, replace(status, servers={"fraud/gpu-a": busy})).servers
+    assert found.what is ServerWhat.GOES_ON
+    assert [one.name for one in found.plan.steps] == ["main"]
+
+
+def test_what_is_being_rolled_back_as_failed_is_not_tried_again() -> None:
+    now = at_work(one_model(1), 2, step="restore", stage=Stage.ROLLBACK_IN_PROGRESS, work=Work.ROLLBACK)
+    scorer = now.deployments["fraud/scorer"]
+    assert scorer.progress is not None
+    cause = Cause(kind="failed", reason="LoadFailed", message="no such operator")
+    failing = replace(scorer, progress=replace(scorer.progress, cause=cause))
+    change = compared(
+        one_model(2), one_model(2, rollout={"bake": "1s"}), replace(now, deployments={"fraud/scorer": failing})
+    )
+    assert change.deployments[0].what is What.NOTHING
+    assert change.deployments[0].notes[0] == "after the rollback in hand"
+    assert "no such operator" in change.deployments[0].notes[1]
 
 
 def test_a_server_stays_while_something_is_served_on_it() -> None:
