@@ -16,7 +16,7 @@ from render.cli import main
 from render.commands import diff
 from render.diff.change import cluster_change
 from render.diff.model import Action, ClusterChange, ServerWhat, What
-from render.diff.outcome import Sides, nothing
+from render.diff.outcome import Sides, nothing, outcome
 from render.diff.text import WIDTH
 from render.load import Loaded, LoadedFile, load_file
 from render.normal import Wanted, accept
@@ -37,6 +37,7 @@ from tests.render.diff.repository import (
 )
 from tests.support.git import commit_files, git
 from tests.support.golden import Golden
+from tests.support.simulator import Simulator
 
 EXPECTED = Path(__file__).parent / "expected"
 replace = msgspec.structs.replace
@@ -481,6 +482,31 @@ def test_exactly_the_objects_whose_bytes_differ_are_reported(before: Files, afte
         if old.get(path) != new.get(path)
     }
     assert objects.unchanged == sum(old[path] == new.get(path) for path in old)
+
+
+@hypothesis_settings(deadline=None, max_examples=10, suppress_health_check=[HealthCheck.too_slow])
+@given(before=_repositories(), after=_repositories())
+def test_what_is_told_is_what_the_rules_then_do(before: Files, after: Files) -> None:
+    simulator = Simulator(wanted(before))
+    simulator.run(limit=1000)
+    now = simulator.tree
+    sides = Sides(now, wanted(before, now), wanted(after, now))
+    change = cluster_change(sides, now="here")
+    simulator.wanted = sides.head
+    simulator.run(limit=1000)
+    assert plan.manifests(simulator.tree) == plan.manifests(outcome(sides))
+    resized = {one.key for one in change.servers if any(None in (each.before, each.after) for each in one.slices)}
+    for one in change.deployments:
+        # A move and a slice that comes where it leads race for which of them is seen first.
+        is_clear = one.after is not None and (one.what is not What.MOVE or f"fraud/{one.after.server}" not in resized)
+        if one.what in (What.FIRST, What.ROLLOUT, What.MOVE) and is_clear:
+            _, *done, last = simulator.status(one.key).transitions
+            assert [step.step for step in done] == [step.name for step in one.plan.steps]
+            assert last.step == "done"
+    for server_change in change.servers:
+        if server_change.what is ServerWhat.ROLLOUT:
+            entered = [one.step for one in simulator.tree.servers[server_change.key].transitions]
+            assert {one.name for one in server_change.plan.steps} <= set(entered)
 
 
 def test_nothing_at_all_is_compared_with_everything() -> None:
