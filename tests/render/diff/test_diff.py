@@ -297,6 +297,28 @@ def test_an_older_branch_is_not_blamed_for_what_main_has_got_meanwhile() -> None
     assert {one.action for one in change.objects.changes} == {Action.CREATED}
 
 
+def test_an_older_branch_is_not_blamed_for_what_it_does_not_have_yet() -> None:
+    files = repository(server("gpu-a"), deployment("model-0", 1, on="gpu-a"))
+    newer = {**files, **repository(*(deployment(f"model-{number}", 1, on="gpu-a") for number in range(1, 6)))}
+    change = compared(files, {**files, **repository(server("gpu-b"))}, settled(wanted(newer)))
+    assert change.findings == ()
+    assert change.deployments == ()
+
+
+def test_a_resource_in_another_file_is_the_same() -> None:
+    files = one_model(1)
+    moved = {"elsewhere.yaml" if "scorer" in path else path: f"# moved\n{text}" for path, text in files.items()}
+    change = compared(files, moved)
+    assert (change.deployments, change.servers, change.objects.changes) == ((), (), ())
+
+
+def test_a_slice_that_comes_serves_what_is_on_the_server_already() -> None:
+    before, after = one_model(1, canary=0), one_model(1, canary=1)
+    status = settled(wanted(before))
+    head = outcome(Sides(status, wanted(before, status), wanted(after, status)))
+    assert plan.manifests(head) == plan.manifests(settled(wanted(after)))
+
+
 def test_many_deletions_are_held_until_they_are_allowed() -> None:
     names = [f"model-{number}" for number in range(5)]
     files = repository(server("gpu-a"), *(deployment(name, 1, on="gpu-a") for name in names))
