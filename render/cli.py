@@ -18,10 +18,16 @@ COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
         "validate": "print every finding as file:line:column: rule message",
         "render": "print the manifests, or write them into a folder",
         "diff": "tell what a change will do, before it is merged",
-        "lock": "compute missing digests and write them into the files",
+        "lock": "compute digests of models, and write them into the files or compare",
+        "init": "begin a repository: settings, hooks and an example",
+        "new": "write a server or a deployment to begin with",
+        "schema": "print or write the JSON Schemas, for editors",
+        "completion": "print what makes a shell complete commands and names",
     }
 )
 """What each command does. A command is the module of that name in `render.commands`."""
+
+_COMPLETES: Final = "_ARGCOMPLETE"  # a shell's script sets it
 
 _EXAMPLES = """\
 examples:
@@ -36,6 +42,8 @@ examples:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the program and returns its exit code."""
     given = sys.argv[1:] if arguments is None else list(arguments)
+    if _COMPLETES in os.environ:
+        _complete()
     try:
         options = parser(given).parse_args(given)
         code = options.run(options)
@@ -72,6 +80,13 @@ def parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
             module.add_arguments(one)
             one.set_defaults(run=module.run)
     return top
+
+
+def _complete() -> None:
+    """Answers a shell that asks how its line may go on, and ends the process."""
+    from render.completion import LINE, complete
+
+    complete(parser(os.environ.get(LINE, "").split()))
 
 
 def _fail(message: str, code: ExitCode) -> int:

@@ -34,6 +34,17 @@ class Place(NamedTuple):
     is_flow: bool
 
 
+class Comment(NamedTuple):
+    """A comment, from its `#` to the end of the line. `target`: the line that it is about, counted from 1.
+
+    That is its own line; where nothing else stands there, the next line that is more than a comment.
+    """
+
+    at: Position
+    text: str
+    target: int
+
+
 class Places:
     """Where the values of one document stand."""
 

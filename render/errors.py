@@ -25,6 +25,10 @@ class NotFound(FrescoError):
     """A repository, revision, file or cluster that was asked for does not exist."""
 
 
+class AlreadyThere(FrescoError):
+    """A file that would be written exists, and people's files are never overwritten."""
+
+
 class RemoteUnavailable(FrescoError):
     """The remote repository cannot be reached or refuses to answer: try again later."""
 

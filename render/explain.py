@@ -137,12 +137,12 @@ def _alternatives(error: ValidationError) -> Iterator[Problem]:
                 yield from _problems(one)
             return
     schemas_ = [branch for branch in _schema(error)["anyOf"] if branch.get("type") != "null"]
-    yield _typed(error, listed(map(_expected, schemas_)), _quotes(error, schemas_[0]) or _hint(schemas_[0]))
+    yield _typed(error, listed(map(expected, schemas_)), _quotes(error, schemas_[0]) or _hint(schemas_[0]))
 
 
 def _wrong_type(error: ValidationError) -> Iterator[Problem]:
     schema = _schema(error)
-    yield _typed(error, _expected(schema), _quotes(error, schema) or _hint(schema))
+    yield _typed(error, expected(schema), _quotes(error, schema) or _hint(schema))
 
 
 def _typed(error: ValidationError, expected: str, hint: str | None) -> Problem:
@@ -165,7 +165,7 @@ def _wrong_value(error: ValidationError) -> Iterator[Problem]:
     path = tuple(error.absolute_path)
     close = get_close_matches(str(error.instance), map(str, schema.get("enum", ())), 1)
     hint = f"did you mean {close[0]}?" if close else _hint(schema)
-    message = f"{dotted(path)}: expected {_expected(schema)}, got {shown(error.instance)}"
+    message = f"{dotted(path)}: expected {expected(schema)}, got {shown(error.instance)}"
     yield Problem(Rule.WRONG_VALUE, path, False, message, hint)
 
 
@@ -177,7 +177,8 @@ def _hint(schema: Mapping[str, Any]) -> str | None:
     return schema.get("description")
 
 
-def _expected(schema: Mapping[str, Any]) -> str:
+def expected(schema: Mapping[str, Any]) -> str:
+    """What a schema takes, as messages say it: `an integer ≥ 1`."""
     if "const" in schema:
         return shown(schema["const"])
     if "enum" in schema:

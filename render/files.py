@@ -1,6 +1,7 @@
 """A set of files, wherever it is. Pure."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Protocol
 
 
@@ -12,3 +13,20 @@ class Files(Protocol):
 
     def read(self, path: str) -> bytes:
         """The content of one of `paths`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Replaced:
+    """`files` as they would be if the one at `path` had another content, or were there."""
+
+    files: Files
+    path: str
+    content: bytes
+
+    def paths(self) -> Iterable[str]:
+        """All paths, sorted."""
+        return sorted({*self.files.paths(), self.path})
+
+    def read(self, path: str) -> bytes:
+        """The content of one of `paths`."""
+        return self.content if path == self.path else self.files.read(path)

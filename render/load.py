@@ -10,8 +10,10 @@ A file is read only if it claims Fresco's apiVersion. What is wrong with it beco
 
 import math
 import re
-from collections.abc import Iterable
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
 from functools import partial
+from itertools import islice
 from typing import Any
 
 from yaml import MarkedYAMLError, YAMLError
@@ -30,7 +32,7 @@ from yaml.events import (
 )
 from yaml.reader import ReaderError
 
-from render.document import Document, Path, Place, Places, Position
+from render.document import Comment, Document, Path, Place, Places, Position
 from render.document import Loaded as Loaded
 from render.document import LoadedFile as LoadedFile
 from render.files import Files
@@ -51,6 +53,9 @@ _NULL = frozenset(("", "~", "null", "Null", "NULL"))
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})")
 _FRACTION = re.compile(r"[-+]?(\.[0-9]{1,100}|(0|[1-9][0-9]{0,99})(\.[0-9]{0,100})?)([eE][-+]?[0-9]{1,3})?")
 _NUMERIC = frozenset("0123456789+-.")
+_LINE_END = re.compile("\r\n|[\n\r\x85\u2028\u2029]")  # those that the parser counts
+_COMMENT = re.compile(r"(?<!\S)#")
+_ONLY_COMMENT = re.compile(r"[ \t]*#")
 _COLLECTION_TAGS = {
     MappingStartEvent: ("!", "tag:yaml.org,2002:map"),
     SequenceStartEvent: ("!", "tag:yaml.org,2002:seq"),
@@ -145,6 +150,55 @@ def values(content: bytes) -> list[Any]:
         return [value for _, value in reader.documents()]
 
 
+def lines(content: bytes) -> list[str]:
+    """The lines of a file, without their ends, as positions count them. What is not UTF-8 becomes U+FFFD."""
+    return _LINE_END.split(content.decode("utf-8-sig", "replace"))
+
+
+def comments(content: bytes) -> list[Comment]:
+    """The comments of a file that `load_file` can read. A `#` inside a scalar begins none."""
+    text = content.decode("utf-8-sig")
+    ends = [match.start() for match in _LINE_END.finditer(text)]
+    starts = [0, *(match.end() for match in _LINE_END.finditer(text))]
+    found = []
+    for start in _comment_starts(text):
+        row = bisect_right(starts, start) - 1
+        end = ends[row] if row < len(ends) else len(text)
+        target = row if text[starts[row] : start].strip() else _next_line(text, starts, row)
+        found.append(Comment(Position(row + 1, start - starts[row] + 1), text[start:end], target + 1))
+    return found
+
+
+def _comment_starts(text: str) -> Iterable[int]:
+    """Where in `text` the comments begin: a `#` after white space, outside of all scalars."""
+    spans = _scalars(text)
+    begins = [begin for begin, _ in spans]
+    at = 0
+    while (match := _COMMENT.search(text, at)) is not None:
+        before = bisect_right(begins, match.start()) - 1
+        if before >= 0 and match.start() < spans[before][1]:
+            at = spans[before][1]
+        else:
+            yield match.start()
+            end = _LINE_END.search(text, match.end())
+            at = end.end() if end is not None else len(text)
+
+
+def _scalars(text: str) -> list[tuple[int, int]]:
+    """The spans of all scalars that are not empty, in their order."""
+    with _Reader(text) as reader:
+        spans = [_span(event) for event in reader.events() if isinstance(event, ScalarEvent)]
+    return [(begin, end) for begin, end in spans if begin < end]
+
+
+def _next_line(text: str, starts: list[int], row: int) -> int:
+    """The row below `row` that is more than a comment; the last one where there is none."""
+    for below in range(row + 1, len(starts)):
+        if not _ONLY_COMMENT.match(text, starts[below]):
+            return below
+    return len(starts) - 1
+
+
 def read_by_another(content: bytes) -> list[Any]:
     """The documents of `content` as another program reads YAML 1.2: values with its types, for comparing two texts.
 
@@ -159,14 +213,17 @@ def read_by_another(content: bytes) -> list[Any]:
         raise ValueError(str(error)) from error
 
 
-def _places(content: bytes, index: int) -> Places:
+def every_places(content: bytes) -> Iterator[Places]:
+    """Where the values of each document stand, one after the other. `content` is what `load_file` has read."""
     places: dict[Path, Place] = {}
     with _Reader(content.decode("utf-8-sig"), places) as reader:
-        for number, _ in enumerate(reader.documents()):
-            if number == index:
-                break
+        for _ in reader.documents():
+            yield Places(dict(places))
             places.clear()
-    return Places(places)
+
+
+def _places(content: bytes, index: int) -> Places:
+    return next(islice(every_places(content), index, None))
 
 
 class _Reader:
@@ -202,6 +259,11 @@ class _Reader:
                 self._anchors, self._aliased, self.has_line_ends = {}, 0, False
                 first = self._next()
                 yield _position(first), self._value(first, (), None)
+
+    def events(self) -> Iterable[Event]:
+        """The events themselves, to the end."""
+        while not isinstance(event := self._next(), StreamEndEvent):
+            yield event
 
     def _next(self) -> Event:
         assert self._parser is not None
@@ -332,5 +394,6 @@ def _from_yaml(error: YAMLError, text: str) -> _Unreadable:
         at = Position(mark.line + 1, mark.column + 1) if mark is not None else Position(1, 1)
         return _Unreadable(f"expected YAML: {' '.join(part for part in (error.context, error.problem) if part)}", at)
     if isinstance(error, ReaderError):
-        return _Unreadable(f"expected YAML: {error.reason}", _end_of(text[: error.position]))
+        before = text.encode()[: error.position]  # the parser was handed UTF-8 and counts its bytes
+        return _Unreadable(f"expected YAML: {error.reason}", _end_of(before.decode("utf-8", "replace")))
     return _Unreadable(f"expected YAML: {error}", Position(1, 1))

@@ -1,24 +1,33 @@
-"""`fresco lock`: computes the digests of models that have none and writes them into the files. I/O: files, storage.
+"""`fresco lock`: computes digests of models, and compares them with files or writes them there. I/O: files, storage.
 
-Of a human's file only the bytes of the digest change: places come from the parser, and the text is spliced there.
-Before it is written the result is read again, by two readers, and has to say what the old text said, with the digest.
+Of a human's file only the bytes of the digests change: places come from the parser, and the text is spliced there.
+Before it is written the result is read again, by two readers, and has to say what the old text said, with the digests.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from render.document import Document, Place
+from render.document import Place, Places
 from render.errors import ExitCode, FrescoError
-from render.load import is_yaml, load_file, read_by_another
+from render.load import every_places, is_yaml, load_file, read_by_another
 from render.repository import WorkingTree
-from render.resource import Resource, identify
+from render.resource import DEPLOYMENT, Resource, identify
 from schemas.resources import Deployment
 
+if TYPE_CHECKING:
+    from agent.storage import Watch
+
 _MODEL = ("spec", "model")
+_LINE_END = re.compile(r"\r\n|\n|\r|$")
 
 Digester = Callable[[str], str]
 
@@ -30,52 +39,59 @@ class CannotLock(FrescoError):
 
 
 @dataclass(frozen=True, slots=True)
-class Locked:
-    """A digest that was written, and where."""
+class Model:
+    """A Deployment's model. `line` and `column`: of its digest, or of the address that one belongs to."""
 
-    file: Path
+    file: str
     line: int
+    column: int
     key: str
+    uri: str
+    digest: str | None
+    index: int
+    places: Places
+
+    @property
+    def place(self) -> str:
+        """`file:line:column`."""
+        return f"{self.file}:{self.line}:{self.column}"
+
+
+@dataclass(frozen=True, slots=True)
+class Computed:
+    """The digest that a model's artifact has."""
+
+    model: Model
     digest: str
 
 
-def storage_digest(uri: str) -> str:
-    """The digest of the artifact at `uri`, which is downloaded for it. Raises CannotLock."""
+class Edit(NamedTuple):
+    """`text` in the place of the characters from `start` to `end`, a mark for the byte order not counted."""
+
+    start: int
+    end: int
+    text: str
+
+
+def storage_digest(uri: str, follow: "Callable[[str], AbstractContextManager[Watch]]") -> str:
+    """The digest of the artifact at `uri`, which is downloaded for it. Raises CannotLock.
+
+    `follow(name)` follows the download; the name is the address without what may be secret.
+    """
+    from agent.storage import StorageError, public
+    from agent.storage.digest_of import digest_of
+
     try:
-        from agent.storage import StorageError
-        from agent.storage.digest_of import digest_of
+        with follow(public(uri)) as watch:
+            return asyncio.run(digest_of(uri, watch))
     except ImportError as error:
         raise CannotLock(f"{error.name} is missing: pip install 'fresco[lock]'") from error
-    try:
-        return asyncio.run(digest_of(uri))
     except StorageError as error:
         raise CannotLock(str(error)) from error
 
 
-def lock(paths: Iterable[Path], digester: Digester) -> Iterator[Locked | CannotLock]:
-    """Locks all files of `paths`, which are files or folders; gives what was written and what could not be.
-
-    A file is written once, when all that can be computed for it is. Raises OSError and NotFound.
-    """
-    for path in _files(paths):
-        yield from _lock_file(path, digester)
-
-
-def splice(content: bytes, document: Document, digest: str) -> bytes:
-    """`content` with `digest` written into the model of `document`, and no other byte changed. Raises CannotLock."""
-    places = document.places()
-    model, uri = places.exactly(_MODEL), places.exactly((*_MODEL, "uri"))
-    if model is None or uri is None:
-        raise CannotLock(f"{document.file}:{document.line}: the model is written by an alias: write the digest by hand")
-    text = content.decode("utf-8")
-    shift = 1 if text.startswith("\ufeff") else 0
-    empty = places.exactly((*_MODEL, "digest"))
-    text = _filled(text, empty, shift, digest) if empty is not None else _added(text, model, uri, shift, digest)
-    _check(document, content, text.encode(), digest)
-    return text.encode()
-
-
-def _files(paths: Iterable[Path]) -> Iterator[Path]:
+def files(paths: Iterable[Path]) -> Iterator[Path]:
+    """The files that `paths` name: themselves, or all YAML files below a folder. Raises NotFound."""
     for path in paths:
         if path.is_dir():
             yield from (path / name for name in WorkingTree(path).paths() if is_yaml(name))
@@ -83,66 +99,174 @@ def _files(paths: Iterable[Path]) -> Iterator[Path]:
             yield path
 
 
-def _lock_file(path: Path, digester: Digester) -> Iterator[Locked | CannotLock]:
-    before = content = path.read_bytes()
-    loaded = load_file(str(path), content)
+def check(path: Path, digester: Digester) -> Iterator[Computed | CannotLock]:
+    """The models of a file whose digest is another one, or none, and those that cannot be told. Raises OSError."""
+    for one in _computed(str(path), path.read_bytes(), digester, again=True):
+        if isinstance(one, CannotLock) or one.digest != one.model.digest:
+            yield one
+
+
+def lock(path: Path, digester: Digester, *, again: bool) -> Iterator[Computed | CannotLock]:
+    """Locks one file, and gives what was written and what could not be. Raises OSError.
+
+    It is written once, when all that can be computed for it is. `again`: computes digests that are there, too.
+    """
+    before = path.read_bytes()
+    after, results = locked(str(path), before, digester, again=again)
+    if after != before:
+        if path.read_bytes() != before:
+            yield CannotLock(f"{path}: it was changed in the meantime: run fresco lock again")
+            return
+        _replace(path, after)
+    yield from results
+
+
+def locked(file: str, content: bytes, digester: Digester, *, again: bool) -> tuple[bytes, list[Computed | CannotLock]]:
+    """The `content` of a file with its digests, what was written into it, and what could not be."""
+    text = content.decode("utf-8-sig", "replace")  # what is no UTF-8 has no models
+    edits: list[Edit] = []
+    done: list[Computed] = []
+    failed: list[CannotLock] = []
+    for one in _computed(file, content, digester, again=again):
+        if isinstance(one, CannotLock):
+            failed.append(one)
+        elif one.digest != one.model.digest:
+            edit = _edit(text, one)
+            if isinstance(edit, CannotLock):
+                failed.append(edit)
+            else:
+                edits.append(edit)
+                done.append(one)
+    try:
+        return _spliced(file, content, edits, {one.model.index: one.digest for one in done}), [*done, *failed]
+    except CannotLock as error:
+        return content, [*failed, CannotLock(f"{done[0].model.place}: {error}")]
+
+
+def _computed(file: str, content: bytes, digester: Digester, *, again: bool) -> Iterator[Computed | CannotLock]:
+    for one in _models(file, content, again=again):
+        if isinstance(one, CannotLock):
+            yield one
+            continue
+        try:
+            yield Computed(one, digester(one.uri))
+        except CannotLock as error:
+            yield CannotLock(f"{one.place}: {error}")
+
+
+def _models(file: str, content: bytes, *, again: bool) -> Iterator[Model | CannotLock]:
+    """Those without a digest, or all. Their places are looked for only in a file that has some."""
+    loaded = load_file(file, content)
     for finding in loaded.findings:
         yield CannotLock(f"{finding.file}:{finding.line}:{finding.column}: {finding.message}")
-    for index in range(len(loaded.documents)):
-        document = load_file(str(path), content).documents[index]
-        resource = identify(document)
-        uri = _unlocked(resource)
-        if isinstance(resource, Resource) and uri is not None:
-            try:
-                digest = digester(uri)
-                content = splice(content, document, digest)
-            except CannotLock as error:
-                yield CannotLock(f"{resource.source}: {error}")
-            else:
-                yield Locked(path, document.line, resource.key, digest)
-    if content != before:
-        path.write_bytes(content)
+    found = {document.index: identify(document) for document in loaded.documents}
+    wanted = {index: one for index, one in found.items() if isinstance(one, Resource) and _is_wanted(one, again=again)}
+    for index, places in enumerate(every_places(content) if wanted else ()):
+        if index in wanted:
+            yield _model(wanted[index], index, places)
 
 
-def _unlocked(resource: object) -> str | None:
-    spec = resource.spec if isinstance(resource, Resource) else None
-    return spec.spec.model.uri if isinstance(spec, Deployment) and spec.spec.model.digest is None else None
+def _is_wanted(resource: Resource, *, again: bool) -> bool:
+    is_locked = isinstance(resource.spec, Deployment) and resource.spec.spec.model.digest is not None
+    return resource.kind == DEPLOYMENT and (again or not is_locked)
 
 
-def _filled(text: str, empty: Place, shift: int, digest: str) -> str:
-    """The key is there and has nothing, or a word for nothing, as its value."""
-    start, end = (one + shift for one in empty.span)
-    gap = "" if text[start - 1].isspace() else " "
-    return text[:start] + gap + digest + text[end:]
+def _model(resource: Resource, index: int, places: Places) -> Model | CannotLock:
+    if not isinstance(resource.spec, Deployment):
+        return CannotLock(f"{resource.source}: {resource.key} is not valid, so it gets no digest: run fresco validate")
+    model = resource.spec.spec.model
+    uri, digest = (places.exactly((*_MODEL, name)) for name in ("uri", "digest"))
+    at = digest.value if digest is not None else uri.key if uri is not None else places.at(_MODEL).value
+    return Model(resource.document.file, at.line, at.column, resource.key, model.uri, model.digest, index, places)
 
 
-def _added(text: str, model: Place, uri: Place, shift: int, digest: str) -> str:
-    """The key goes behind the address, in the same style."""
-    end = uri.span[1] + shift
+def _edit(text: str, one: Computed) -> Edit | CannotLock:
+    """What writes the digest down, or why it has no place."""
+    places = one.model.places
+    model, uri = places.exactly(_MODEL), places.exactly((*_MODEL, "uri"))
+    if model is None or uri is None:
+        return CannotLock(f"{one.model.place}: the model is written by an alias: write the digest by hand")
+    there = places.exactly((*_MODEL, "digest"))
+    if there is not None:
+        return _filled(text, there, one.digest)
     if model.is_flow:
-        return f"{text[:end]}, digest: {digest}{text[end:]}"
-    if "\n" in text[uri.span[0] + shift : end]:
-        raise CannotLock("write the address on one line, or the digest by hand")
-    line_end = text.find("\n", end)
-    stop = len(text) if line_end == -1 else line_end
-    newline = "\r\n" if text[:stop].endswith("\r") else "\n"
-    stop -= len(newline) - 1
-    return f"{text[:stop]}{newline}{' ' * (uri.key.column - 1)}digest: {digest}{text[stop:]}"
+        return Edit(uri.span[1], uri.span[1], f", digest: {one.digest}")
+    if _line_end(text, uri.span[0]).start() < uri.span[1]:
+        return CannotLock(f"{one.model.place}: write the address on one line, or the digest by hand")
+    return _added(text, uri, one.digest)
 
 
-def _check(document: Document, before: bytes, after: bytes, digest: str) -> None:
-    """Raises CannotLock unless two readers of YAML see the digest in `after`, and nothing else that differs."""
-    expected = deepcopy(document.value)
-    expected["spec"]["model"]["digest"] = digest
-    ours = [one.value for one in load_file(document.file, after).documents if one.index == document.index]
+def _filled(text: str, there: Place, digest: str) -> Edit:
+    """The key is there, with another digest, or with nothing or a word for nothing as its value."""
+    start, end = there.span
+    gap = "" if text[start - 1].isspace() else " "
+    return Edit(start, end, gap + digest)
+
+
+def _added(text: str, uri: Place, digest: str) -> Edit:
+    """The key gets a line behind the address, which ends as lines do here."""
+    end = _line_end(text, uri.span[1])
+    line_before = text[: uri.span[0]].rpartition("\n")[0]
+    newline = end.group() or ("\r\n" if line_before.endswith("\r") else "\n")
+    return Edit(end.start(), end.start(), f"{newline}{' ' * (uri.key.column - 1)}digest: {digest}")
+
+
+def _line_end(text: str, start: int) -> re.Match[str]:
+    found = _LINE_END.search(text, start)
+    assert found is not None  # the end of the text is one, too
+    return found
+
+
+def _spliced(file: str, content: bytes, edits: list[Edit], digests: Mapping[int, str]) -> bytes:
+    """`content` with the `edits`, which stand in the order of the text and write the `digests`, by document.
+
+    Raises CannotLock unless two readers of YAML see the digests in it, and nothing else that differs.
+    """
+    if not edits:
+        return content
+    text = content.decode()
+    mark = text[: len(text) - len(content.decode("utf-8-sig"))]
+    parts, done = [mark], len(mark)
+    for edit in edits:
+        parts += [text[done : edit.start + len(mark)], edit.text]
+        done = edit.end + len(mark)
+    after = "".join([*parts, text[done:]]).encode()
+    _check(file, content, after, digests)
+    return after
+
+
+def _check(file: str, before: bytes, after: bytes, digests: Mapping[int, str]) -> None:
+    ours = [{one.index: one.value for one in load_file(file, content).documents} for content in (before, after)]
     try:
-        same = read_by_another(after) == _with_digest(read_by_another(before), document.index, digest)
+        others = [dict(enumerate(read_by_another(content))) for content in (before, after)]
     except ValueError as error:
-        raise CannotLock(f"not every program can read this file, write the digest by hand: {error}") from error
-    if ours != [expected] or not same:
-        raise CannotLock("the digest cannot be written without changing more: write it by hand")
+        raise CannotLock(f"not every program can read this file, write its digests by hand: {error}") from error
+    if any(_with_digests(old, digests) != new for old, new in (ours, others)):
+        raise CannotLock("the digests cannot be written without changing more: write them by hand")
 
 
-def _with_digest(documents: list[Any], index: int, digest: str) -> list[Any]:
-    documents[index]["spec"]["model"]["digest"] = digest
-    return documents
+def _with_digests(documents: dict[int, Any], digests: Mapping[int, str]) -> dict[int, Any]:
+    changed = deepcopy(documents)
+    for index, digest in digests.items():
+        model = changed.get(index)
+        for name in _MODEL:
+            model = model.get(name) if isinstance(model, dict) else None
+        if isinstance(model, dict):
+            model["digest"] = digest
+    return changed
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Writes a person's file, whole or not at all."""
+    target = path.resolve()
+    descriptor, beside = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        shutil.copymode(target, beside)
+        Path(beside).replace(target)
+    except BaseException:
+        Path(beside).unlink(missing_ok=True)
+        raise

@@ -218,13 +218,17 @@ class _Acceptance:
             return self._made(_duplicates, key, *resources)
         return self._made(_server, key, resource, self._scope(key), self._settings.spec.rollout, self._clash(key))
 
-    def _clash(self, key: str) -> str | None:
+    def _clash(self, key: str) -> Resource | None:
         """The server one of whose slices has a Service of this very name."""
         for ending in ("-main", "-canary"):
             other = key.removesuffix(ending)
             if other != key and other in self._resources[SERVER]:
-                return other
+                return self._first(SERVER, other)
         return None
+
+    def _first(self, kind: str, key: str) -> Resource | None:
+        """The resource of that name, of several the first."""
+        return next(iter(self._resources[kind].get(key, ())), None)
 
     def _host(self, key: str) -> Host | None:
         server = self._servers[key]
@@ -243,7 +247,8 @@ class _Acceptance:
             return Kept(resource.findings)
         host = self._hosts.get(_place(resource.spec))
         if host is None:
-            return self._made(_homeless, key, resource, self._scope(key), servers)
+            close = self._made(_closest, key, _place(resource.spec), servers)
+            return self._made(_homeless, key, resource, self._scope(key), self._first(SERVER, close))
         return self._made(_deployment, key, resource, self._scope(key), self._settings.spec.rollout, host)
 
     # ---- what only one can have
@@ -260,7 +265,8 @@ class _Acceptance:
             if conflict is None:
                 owners.take(key, needs)
             else:
-                self._refuse(key, *_belongs(*conflict))
+                rule, path, message = _belongs(*conflict)
+                self._refuse(key, rule, path, message, self._first(DEPLOYMENT, conflict[1]), path)
 
     def _give_room(self) -> None:
         """Memory and model configs are finite. What is there comes first, wanted now or not; then who asks, by name."""
@@ -274,7 +280,7 @@ class _Acceptance:
             host = self._hosts.get(server)
             resources = host.template.resources if host is not None else None
             for key, rule, path, message in self._made(_crowded, server, server, tuple(models.items()), resources):
-                self._refuse(key, rule, path, message)
+                self._refuse(key, rule, path, message, self._first(SERVER, server), ("spec", "resources"))
 
     @property
     def _before(self) -> Mapping[str, DeploymentStatus]:
@@ -284,12 +290,12 @@ class _Acceptance:
         before = self._before.get(key)
         return before is not None and before.current is not None
 
-    def _refuse(self, key: str, rule: Rule, path: Path, message: str) -> None:
-        """What is refused is as it was before. What nobody asks for cannot be refused."""
+    def _refuse(self, key: str, rule: Rule, path: Path, message: str, other: Resource | None, there: Path) -> None:
+        """What is refused is as it was before. What nobody asks for cannot be refused. `other`: who has it, `there`."""
         wanted = self._deployments.get(key)
         if isinstance(wanted, WantedDeployment):
             resource = self._resources[DEPLOYMENT][key][0]
-            self._deployments[key] = self._made(_refused, key, wanted, resource, rule, path, message)
+            self._deployments[key] = self._made(_refused, key, wanted, resource, rule, path, message, other, there)
 
     # ---- what is missing
 
@@ -308,14 +314,17 @@ class _Acceptance:
 # ---- one resource
 
 
-def _server(resource: Resource, scope: Scope, defaults: RolloutDefaults, clashing: str | None) -> WantedServer | Kept:
+def _server(
+    resource: Resource, scope: Scope, defaults: RolloutDefaults, clashing: Resource | None
+) -> WantedServer | Kept:
     spec = resource.spec
     if not isinstance(spec, InferenceServer):
         return Kept(resource.findings)
     findings = validate.server(resource, spec, scope)
     if clashing is not None:
-        message = f"{resource.key!r} is what the Service of a slice of {clashing!r} is called"
-        findings.append(resource.finding(Rule.DUPLICATE_RESOURCE, ("metadata", "name"), message))
+        at: Path = ("metadata", "name")
+        message = f"{resource.key!r} is what the Service of a slice of {clashing.key!r} is called"
+        findings.append(resource.finding(Rule.DUPLICATE_RESOURCE, at, message, other=clashing.place(at)))
     if _has_errors(findings):
         return Kept(_in_order(findings))
     return WantedServer(
@@ -348,17 +357,24 @@ def _deployment(resource: Resource, scope: Scope, defaults: RolloutDefaults, hos
     )
 
 
-def _homeless(resource: Resource, scope: Scope, servers: tuple[str, ...]) -> Kept:
-    """A Deployment whose server is not among `servers`, or was never accepted."""
+def _closest(wanted: str, servers: tuple[str, ...]) -> str:
+    """Which of `servers` in the namespace of the wanted one is called most like it; nothing where none is."""
+    beside = [one for one in servers if one.startswith(f"{wanted.split('/')[0]}/")]
+    return next(iter(get_close_matches(wanted, beside, 1)), "")
+
+
+def _homeless(resource: Resource, scope: Scope, close: Resource | None) -> Kept:
+    """A Deployment whose server is not there, or was never accepted. `close`: it, or the one called most like it."""
     spec = resource.spec
     assert isinstance(spec, Deployment)
     wanted = _place(spec)
-    close = get_close_matches(wanted, servers, 1)
-    message = f"there is no InferenceServer {wanted}"
-    if wanted in servers:
+    message, hint = f"there is no InferenceServer {wanted}", None
+    if close is not None and close.key == wanted:
         message = f"the InferenceServer {wanted} has findings of its own and was never accepted"
-    hint = f"did you mean {close[0].split('/')[1]}?" if close and close[0] != wanted else None
-    finding = resource.finding(Rule.UNKNOWN_SERVER, ("spec", "server"), message, hint=hint)
+    elif close is not None:
+        hint = f"did you mean {close.key.split('/')[1]}?"
+    other = close.place(("metadata", "name")) if close is not None else None
+    finding = resource.finding(Rule.UNKNOWN_SERVER, ("spec", "server"), message, hint=hint, other=other)
     return Kept(_in_order([*validate.deployment(resource, spec, scope), finding]))
 
 
@@ -368,15 +384,25 @@ def _place(spec: Deployment) -> str:
 
 def _duplicates(*resources: Resource) -> Kept:
     findings = []
+    at: Path = ("metadata", "name")
     for resource in resources:
-        others = " and ".join(one.source for one in resources if one is not resource)
-        message = f"{resource.kind} {resource.key} is defined in {others} too"
-        findings.append(resource.finding(Rule.DUPLICATE_RESOURCE, ("metadata", "name"), message))
+        others = [one for one in resources if one is not resource]
+        message = f"{resource.kind} {resource.key} is defined in {' and '.join(one.source for one in others)} too"
+        findings.append(resource.finding(Rule.DUPLICATE_RESOURCE, at, message, other=others[0].place(at)))
     return Kept(_in_order(findings))
 
 
-def _refused(wanted: WantedDeployment, resource: Resource, rule: Rule, path: Path, message: str) -> Kept:
-    return Kept(_in_order([*wanted.findings, resource.finding(rule, path, message)]))
+def _refused(
+    wanted: WantedDeployment,
+    resource: Resource,
+    rule: Rule,
+    path: Path,
+    message: str,
+    other: Resource | None,
+    there: Path,
+) -> Kept:
+    second = other.place(there) if other is not None else None
+    return Kept(_in_order([*wanted.findings, resource.finding(rule, path, message, other=second)]))
 
 
 def _host_before(status: ServerStatus) -> Host | None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from render.characters import printable
 from render.normal import Wanted
 from schemas.status import Finding
 
@@ -18,10 +19,11 @@ def in_order(findings: Iterable[Finding]) -> list[Finding]:
 
 
 def line(finding: Finding) -> str:
-    """`file:line:column: FRnnn message`, with the hint in brackets."""
+    """`file:line:column: FRnnn message`, with the hint in brackets: one line, whatever a name in it holds."""
     kind = "" if finding.severity == "error" else f"{finding.severity}: "
     hint = f" ({finding.hint})" if finding.hint else ""
-    return f"{finding.file}:{finding.line}:{finding.column}: {finding.rule} {kind}{finding.message}{hint}"
+    text = f"{finding.file}:{finding.line}:{finding.column}: {finding.rule} {kind}{finding.message}{hint}"
+    return printable(text)
 
 
 def has_errors(findings: Iterable[Finding]) -> bool:

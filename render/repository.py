@@ -124,6 +124,12 @@ class WorkingTree:
         return self._git.path_is_ignored(relative) and relative not in self._git.index
 
 
+def top(path: Path) -> Path | None:
+    """The top of the git work tree that `path` is in, None outside of one. Raises NotFound where git cannot tell."""
+    found = _discover(path)
+    return Path(found.workdir) if found is not None and found.workdir is not None else None
+
+
 class Repository:
     """One git repository, bare or ordinary."""
 
@@ -144,14 +150,16 @@ class Repository:
     def open_or_clone(cls, path: Path, url: str, credentials: Credentials | None = None) -> Self:
         """The bare repository at `path`, made and filled from `url` when there is none.
 
-        It has no configured remote: `url` is given with each call, so that changing it needs no clean-up.
+        It has no configured remote: `url` is given with each call, so that changing it needs no clean-up. One process
+        works in it at a time: what one that was killed has left there, half made or locked, is put in order.
         Raises RemoteUnavailable; what was begun is then finished by the next `fetch`. Raises CloneUnwritable.
         """
         pygit2.settings.server_connect_timeout = CONNECT_TIMEOUT_MS
         pygit2.settings.server_timeout = TRANSFER_TIMEOUT_MS
         is_new = not (path / "HEAD").exists()
         with _writing(path):
-            git = pygit2.init_repository(str(path), bare=True) if is_new else pygit2.Repository(str(path))
+            _tidy(path)
+            git = pygit2.init_repository(str(path), bare=True)  # of one that is there nothing changes
         repository = cls(git, credentials)
         if is_new:
             repository.fetch(url)
@@ -327,6 +335,13 @@ def _writing(place: Path) -> Iterator[None]:
 def _unwritable(place: Path, error: Exception) -> CloneUnwritable:
     reason = next((words for words in _DISK if words in str(error)), str(error))
     return CloneUnwritable(f"cannot write to {place}: {reason}")
+
+
+def _tidy(path: Path) -> None:
+    """Takes away locks and files that were not written to their end: libgit2 waits for no lock, it gives up."""
+    left = [*path.glob("*.lock"), *(path / "refs").rglob("*.lock"), *(path / "objects").rglob("*_git2_*")]
+    for one in left:
+        one.unlink()
 
 
 def _is_of_the_disk(error: Exception) -> bool:

@@ -15,7 +15,7 @@ from render.document import Document, Path, Places, Position
 from render.explain import dotted, explain, listed, shown
 from render.rules import Rule
 from schemas.resources import Deployment, InferenceServer, Repository
-from schemas.status import Finding
+from schemas.status import Finding, OtherPlace
 
 REPOSITORY, SERVER, DEPLOYMENT = "Repository", "InferenceServer", "Deployment"
 Spec = Repository | InferenceServer | Deployment
@@ -46,6 +46,11 @@ class Resource:
         """A finding at the value at `path`, or at the nearest one above it; `more` goes to `Finding`."""
         at = self.document.places().at(path).value
         return _finding(self.document, rule, at, f"{dotted(path)}: {message}" if path else message, **more)
+
+    def place(self, path: Path) -> OtherPlace:
+        """Where the value at `path` is, or the nearest one above it: the second place of another resource's finding."""
+        at = self.document.places().at(path).value
+        return OtherPlace(file=self.document.file, line=at.line, column=at.column)
 
 
 def identify(document: Document) -> Resource | Finding:

@@ -45,6 +45,10 @@ class Rule(StrEnum):
     UNKNOWN_CLUSTER = "FR052"
     DELETION_HELD = "FR060"
     DELETION_UNTRUSTED = "FR061"
+    IGNORED_WITHOUT_REASON = "FR070"
+    IGNORED_UNKNOWN = "FR071"
+    IGNORED_NOTHING = "FR072"
+    IGNORED_ERROR = "FR073"
 
 
 RULES: dict[Rule, str] = {
@@ -84,4 +88,8 @@ RULES: dict[Rule, str] = {
     Rule.UNKNOWN_CLUSTER: "The cluster is one of fresco.yaml's",
     Rule.DELETION_HELD: "Many deletions at once are permitted by name",
     Rule.DELETION_UNTRUSTED: "Nothing is missing while a file cannot be read",
+    Rule.IGNORED_WITHOUT_REASON: "A comment that ignores a rule gives its reason",
+    Rule.IGNORED_UNKNOWN: "A comment that ignores a rule names one that exists",
+    Rule.IGNORED_NOTHING: "A comment that ignores a rule has a finding to ignore",
+    Rule.IGNORED_ERROR: "Only warnings are ignored by a comment",
 }

@@ -53,7 +53,12 @@ def read(loaded: Loaded) -> RepositorySpec | tuple[Finding, ...]:
         return tuple(one for one in found if isinstance(one, Finding)) or (missing,)
     if len(mine) > 1:
         return (
-            mine[1].finding(Rule.EXTRA_REPOSITORY, (), f"there is another Repository in line {mine[0].document.line}"),
+            mine[1].finding(
+                Rule.EXTRA_REPOSITORY,
+                (),
+                f"there is another Repository in line {mine[0].document.line}",
+                other=mine[0].place(()),
+            ),
         )
     return _checked(mine[0])
 

@@ -11,15 +11,17 @@ from typing import Any, Final
 
 API_VERSION: Final = "serving.fresco.dev/v1alpha1"
 
+WRITTEN = ("repository", "inferenceserver", "deployment")
+"""The contracts of what people write."""
+
 NAMES = (
-    "repository",
-    "inferenceserver",
-    "deployment",
+    *WRITTEN,
     "repository-status",
     "inferenceserver-status",
     "deployment-status",
     "model-config",
     "sidecar-report",
+    "findings",
 )
 
 

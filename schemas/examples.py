@@ -183,5 +183,19 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {
             },
         },
     },
+    "findings": {
+        "schemaVersion": 1,
+        "findings": [
+            {
+                "file": "fraud/scorer.yaml",
+                "line": 5,
+                "column": 11,
+                "rule": "FR021",
+                "message": "spec.server: there is no InferenceServer fraud/gpu-b",
+                "hint": "did you mean gpu-a?",
+                "other": {"file": "fraud/gpu-a.yaml", "line": 3, "column": 18},
+            },
+        ],
+    },
 }
 """By the name of the contract."""

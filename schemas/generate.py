@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from schemas.examples import EXAMPLES
+from schemas.findings import Findings
 from schemas.model_config import ModelConfig
 from schemas.report import SidecarReport
 from schemas.resources import Deployment, InferenceServer, Repository
@@ -23,6 +24,7 @@ TYPES: dict[str, type[msgspec.Struct]] = {
     "deployment-status": DeploymentStatus,
     "model-config": ModelConfig,
     "sidecar-report": SidecarReport,
+    "findings": Findings,
 }
 
 

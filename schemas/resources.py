@@ -275,7 +275,10 @@ class InferenceServerSpec(Contract, frozen=True, kw_only=True):
     """A fleet of equal replicas that serve models."""
 
     backend: Backend
-    replicas: int | Autoscale = 1
+    replicas: Annotated[
+        int | Autoscale,
+        Meta(description="Pods of the main slice, or a range of them for an autoscaler."),
+    ] = 1
     canary: Canary | None = None
     resources: Resources = Resources()
     update: Annotated[Literal["surge", "replace"], Meta(description="`replace` where there is no spare GPU.")] = "surge"

@@ -19,6 +19,14 @@ SCHEMA_VERSION = 2  # `render.migrate` reads the older ones
 SliceName = Literal["main", "canary"]
 
 
+class OtherPlace(Contract, frozen=True, kw_only=True):
+    """The second place that a finding is about: of two that clash the other, or what was probably meant."""
+
+    file: Annotated[str, Meta(description="Path inside the repository.")]
+    line: Annotated[int, Meta(description="Counted from 1.", ge=1)]
+    column: Annotated[int, Meta(description="Counted from 1.", ge=1)]
+
+
 class Finding(Contract, frozen=True, kw_only=True):
     """A problem in a human's file."""
 
@@ -32,6 +40,7 @@ class Finding(Contract, frozen=True, kw_only=True):
         Meta(description="An error keeps the resource as it was accepted last; a warning does not."),
     ] = "error"
     hint: Annotated[str, Meta(description="What to do about it.")] | None = None
+    other: OtherPlace | None = None
 
 
 class StatusMetadata(Contract, frozen=True, kw_only=True):

@@ -3,24 +3,27 @@
 import argparse
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 
-from render import report, resolve, settings, tree
+from render import report, resolve, settings, silence, tree
+from render.check import comments_in
 from render.diff.change import cluster_change
 from render.diff.markdown import markdown
 from render.diff.model import Change, ClusterChange
 from render.diff.outcome import Sides, nothing
 from render.diff.text import text
-from render.document import Loaded, LoadedFile
+from render.document import Comment, Loaded, LoadedFile
 from render.errors import ExitCode, InvalidRepository, NotFound
 from render.files import Files
+from render.forms.as_json import encoded
 from render.load import is_yaml, load_file
 from render.memo import Memo
 from render.normal import Wanted, accept
 from render.repository import CommitFiles, Repository, WorkingTree, blob_id
+from render.root import root_of
 from render.settled import settled
 from schemas.resources import Cluster, RepositorySpec
 from schemas.status import Tree
@@ -33,6 +36,8 @@ examples:
   fresco diff --objects                    with each Kubernetes object's own diff
 """
 
+Comments = Mapping[str, Sequence[Comment]]
+
 _MAINS = ("refs/remotes/origin/HEAD", "refs/remotes/origin/main", "refs/heads/main", "@{upstream}")
 _SHORT = 10  # digits of a commit's id
 
@@ -44,14 +49,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--cluster", help="one of fresco.yaml's clusters (default: all of them)")
     parser.add_argument("--format", choices=("text", "json", "markdown"), default="text", help="(default: text)")
     parser.add_argument("--objects", action="store_true", help="each Kubernetes object's own diff")
-    parser.add_argument("-C", dest="directory", type=Path, default=Path(), metavar="DIR", help="the repository")
+    parser.add_argument("-C", dest="directory", type=Path, metavar="DIR", help="the repository's root")
 
 
 def run(options: argparse.Namespace) -> ExitCode:
     """As every command."""
     change = _change(options)
     if options.format == "json":
-        sys.stdout.write(msgspec.json.format(msgspec.json.encode(change), indent=2).decode() + "\n")
+        sys.stdout.write(encoded(msgspec.to_builtins(change)))
     elif options.format == "markdown":
         sys.stdout.write(markdown(change))
     else:
@@ -61,15 +66,16 @@ def run(options: argparse.Namespace) -> ExitCode:
 
 
 def _change(options: argparse.Namespace) -> Change:
-    repository = Repository.open(options.directory)
+    directory = options.directory if options.directory is not None else root_of(Path())
+    repository = Repository.open(directory)
     if repository.is_bare and not options.head:
-        raise NotFound(f"{options.directory.absolute()} has no working tree: say BASE and HEAD")
+        raise NotFound(f"{directory.absolute()} has no working tree: say BASE and HEAD")
     head = _commit(repository, options.head or "HEAD")
     base = _commit(repository, options.base) if options.base else _parting(repository, head)
-    folder = repository.folder(options.directory)
-    new = CommitFiles(repository, head, folder) if options.head else WorkingTree(options.directory)
+    folder = repository.folder(directory)
+    new = CommitFiles(repository, head, folder) if options.head else WorkingTree(directory)
     one, other = _load(CommitFiles(repository, base, folder), new)
-    cases = _Cases(repository, one, other, base=base, patches=options.objects)
+    cases = _Cases(repository, one, other, base=base, comments=comments_in(new, other), patches=options.objects)
     return Change(
         base=_named(options.base, base),
         head=_named(options.head, head) if options.head else "the working tree",
@@ -116,9 +122,11 @@ def _loaded(files: Mapping[str, LoadedFile]) -> Loaded:
 class _Cases:
     """Both sides, one cluster after the other."""
 
-    def __init__(self, repository: Repository, one: Loaded, other: Loaded, *, base: str, patches: bool) -> None:
-        self._repository, self._one, self._other, self._patches = repository, one, other, patches
-        self._base = base
+    def __init__(
+        self, repository: Repository, one: Loaded, other: Loaded, *, base: str, comments: Comments, patches: bool
+    ) -> None:
+        self._repository, self._one, self._other = repository, one, other
+        self._base, self._comments, self._patches = base, comments, patches
         before, after = settings.read(one), settings.read(other)
         self._before = _clusters(before)
         self._after = _clusters(after) if isinstance(after, RepositorySpec) else self._before
@@ -145,7 +153,9 @@ class _Cases:
             base=base if base is not None else nothing(head.repository),
             head=head,
         )
-        return cluster_change(sides, now=source, patches=self._patches)
+        change = cluster_change(sides, now=source, patches=self._patches)
+        left = set(silence.silenced(change.findings, self._comments))
+        return msgspec.structs.replace(change, findings=tuple(one for one in change.findings if one in left))
 
     def _wanted_before(self, name: str, previous: Tree | None, memo: Memo) -> Wanted | None:
         """None where the cluster was not there, or its settings were broken and nothing is known of it besides."""

@@ -8,9 +8,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from render import report
+from render.characters import printable
 from render.diff import sentences
 from render.diff.model import Change, ClusterChange, DeploymentChange, Fields, Memory, ObjectChange, ServerChange
-from render.diff.words import count, one_line, visible
+from render.diff.words import count, one_line
 from schemas.status import Finding
 
 LIMIT = 65_536  # of a comment on GitHub: characters, and as many bytes at most to be sure
@@ -164,5 +165,5 @@ def _folded(title: str, items: Sequence[str]) -> _Block:
 
 def _fenced(text: str, language: str) -> str:
     fence = "`" * max(3, _longest_run(text) + 1)
-    lines = "".join(f"{visible(line)}\n" for line in text.split("\n")[:-1])
+    lines = "".join(f"{printable(line)}\n" for line in text.split("\n")[:-1])
     return f"{fence}{language}\n{lines}{fence}\n"

@@ -4,6 +4,7 @@ import textwrap
 from collections.abc import Iterable, Iterator
 
 from render import report
+from render.characters import printable
 from render.diff import sentences
 from render.diff.model import (
     Action,
@@ -18,7 +19,7 @@ from render.diff.model import (
     ServerWhat,
     What,
 )
-from render.diff.words import one_line, visible
+from render.diff.words import one_line
 from schemas.status import Finding
 
 WIDTH = 100
@@ -45,7 +46,7 @@ def _shown(line: Line, *, color: bool) -> Iterator[str]:
     indent, said, style = line
     begin, end = (f"\x1b[{style}m", "\x1b[0m") if color and style else ("", "")
     if indent == _LITERAL:
-        yield f"{begin}{visible(said)}{end}"
+        yield f"{begin}{printable(said)}{end}"
         return
     margin = "  " * indent
     wrapped = textwrap.wrap(

@@ -4,6 +4,8 @@ import json
 import re
 from typing import Any
 
+from render.characters import printable
+
 _LONGEST = 60  # characters of a value
 _CONTEXT = 20  # of them before the first difference, where that comes late
 _UNITS = {
@@ -36,12 +38,7 @@ def count(number: int, word: str) -> str:
 
 def one_line(text: str) -> str:
     """`text` on one line, with nothing in it that a terminal would obey."""
-    return visible(" ".join(text.split()))
-
-
-def visible(line: str) -> str:
-    """`line` with an escape in the place of each character that a terminal might obey, or would not show."""
-    return line if line.isprintable() else "".join(one if one.isprintable() else ascii(one)[1:-1] for one in line)
+    return printable(" ".join(text.split()))
 
 
 def pair(before: str | None, after: str | None) -> tuple[str | None, str | None]:

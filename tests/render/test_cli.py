@@ -36,8 +36,11 @@ def test_the_example_is_valid(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == ""
 
 
-def test_findings_are_printed_all_at_once_and_end_with_1(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["validate", str(CASES / "bad" / "wrong-values" / "repo")]) == 1
+def test_findings_are_printed_all_at_once_and_end_with_1(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(CASES / "bad" / "wrong-values" / "repo")
+    assert main(["validate"]) == 1
     expected = (CASES / "bad" / "wrong-values" / "expected" / "findings.txt").read_text()
     assert capsys.readouterr().out == expected
 

@@ -1,6 +1,7 @@
 """Reading, writing and pushing with real git, over real HTTP."""
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -118,6 +119,45 @@ def test_a_branch_deleted_at_the_remote_goes_here(tmp_path: Path, bare: Path, ur
     git(bare, "update-ref", "-d", BRANCH)
     ours.fetch(url)
     assert ours.resolve("refs/remotes/origin/clusters/local") is None
+
+
+_LEFT = (
+    "HEAD.lock",
+    "config.lock",
+    "packed-refs.lock",
+    "refs/heads/a/b.lock",
+    f"{BRANCH}.lock",
+    "objects/ab/tmp_git2_1",
+)
+
+
+@pytest.mark.parametrize("left", [*_LEFT, "objects/pack/pack_git2_x1", "objects/tmp_object_git2_x2"])
+def test_what_a_killed_process_has_left_stops_nobody(tmp_path: Path, url: str, left: str) -> None:
+    repository = clone(tmp_path, "a", url)
+    commit = repository.commit_tree(None, {"a": b"1"}, "first", AUTHOR)
+    (tmp_path / "a" / left).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / "a" / left).touch()
+    repository = clone(tmp_path, "a", url)
+    repository.set_reference(BRANCH, commit)
+    assert repository.push(url, commit, BRANCH).outcome is PushOutcome.OK
+    repository.fetch(url, (f"+{BRANCH}:{BRANCH}",))
+    assert clone(tmp_path, "a", url).resolve(BRANCH) == commit
+    assert not (tmp_path / "a" / left).exists()
+
+
+@pytest.mark.parametrize("missing", ["HEAD", "config", "refs", "objects", "description"])
+def test_a_clone_that_was_made_in_part_is_made_to_its_end(tmp_path: Path, url: str, missing: str) -> None:
+    clone(tmp_path, "a", url)  # of a repository with nothing in it yet
+    person = clone(tmp_path, "person", url)
+    person.push(url, person.commit_tree(None, {"a": b"1"}, "first", AUTHOR), "refs/heads/main")
+    place = tmp_path / "a" / missing
+    if place.is_dir():
+        shutil.rmtree(place)
+    elif place.exists():
+        place.unlink()
+    repository = clone(tmp_path, "a", url)
+    repository.fetch(url)
+    assert repository.resolve("refs/remotes/origin/main") is not None
 
 
 def test_errors_name_what_is_missing(tmp_path: Path, url: str) -> None:

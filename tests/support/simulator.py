@@ -132,7 +132,7 @@ def server(*, main: int = 2, canary: int = 0, image: str = "triton:24.10", updat
 @dataclass
 class SimulatedPod:
     """One pod: what it serves, and how it misbehaves. `behind`: it has not seen its newest config yet. `crashed`: its
-    server is being started again."""
+    server is being started again. `refuses`: digests that it alone cannot load."""
 
     name: str
     slice: SliceName
@@ -140,6 +140,7 @@ class SimulatedPod:
     image: str = ""
     serving: dict[str, str] = field(default_factory=dict)
     staged: set[str] = field(default_factory=set)
+    refuses: set[str] = field(default_factory=set)
     live: bool | None = True
     silent: bool = False
     busy: bool = False
@@ -415,7 +416,8 @@ class Simulator:
         )
 
     def _fault(self, pod: SimulatedPod, of: str) -> Reason | None:
-        return Reason.LOAD_FAILED if of in self.breaks.get(pod.image, ()) else self.faults.get(of)
+        refused = of in self.breaks.get(pod.image, ()) or of in pod.refuses
+        return Reason.LOAD_FAILED if refused else self.faults.get(of)
 
     def _error(self, of: str, attempt: int) -> ReportError:
         reason = self.faults.get(of, Reason.LOAD_FAILED)

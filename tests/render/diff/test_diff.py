@@ -127,6 +127,23 @@ def test_a_warning_alone_ends_with_0(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert finding["severity"] == "warning"
 
 
+def test_a_warning_that_a_comment_silences_is_not_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    one = repository(server("gpu-a"), deployment("scorer", 1, on="gpu-a"))
+    folder = checkout(tmp_path / "repository", one)
+    text = deployment("scorer", 2, on="gpu-a", rollout={"steps": STEPS})
+    silent = text.replace("steps:\n", "steps:\n    # fresco: ignore FR043 because it gets a canary slice soon\n")
+    put(folder, {**one, **repository(silent)})
+    assert told(capsys, "-C", folder)["clusters"][0]["findings"] == []
+
+
+def test_the_repository_is_found_upwards(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = checkout(tmp_path / "repository", BEFORE)
+    monkeypatch.chdir(folder / "deployments")
+    assert told(capsys)["clusters"][0]["deployments"] == []
+
+
 def test_a_folder_inside_a_repository_is_compared_with_itself(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

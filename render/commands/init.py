@@ -1,0 +1,64 @@
+"""`fresco init`: the first files of a repository. I/O: the file system, standard output."""
+
+import argparse
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from render import templates
+from render.document import REPOSITORY_FILE
+from render.errors import AlreadyThere, ExitCode
+
+EXAMPLES = """\
+examples:
+  fresco init          a fresco.yaml, hooks for pre-commit and an example, here
+  fresco init models   the same in a folder, which is made if need be
+"""
+
+_NEXT = """\
+next:
+  pre-commit install                                     commits are checked before they are made
+  fresco new deployment NAME --namespace NS --server S   a model to serve
+  fresco validate                                        what is wrong in this repository, all of it
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """As every command."""
+    parser.add_argument("directory", nargs="?", type=Path, default=Path(), metavar="DIR", help="where (default: here)")
+    parser.add_argument("-q", "--quiet", action="store_true", help="print nothing")
+
+
+def run(options: argparse.Namespace) -> ExitCode:
+    """As every command. Raises AlreadyThere, and then nothing was written."""
+    files = first_files()
+    there = [path for path in files if (options.directory / path).exists()]
+    if there:
+        raise AlreadyThere(f"{options.directory} has {', '.join(there)} already: nothing was written")
+    for path, text in files.items():
+        (options.directory / path).parent.mkdir(parents=True, exist_ok=True)
+        (options.directory / path).write_text(text, "utf-8")
+        if not options.quiet:
+            sys.stdout.write(f"{options.directory / path}\n")
+    if not options.quiet:
+        sys.stdout.write(_NEXT)
+    return ExitCode.FINE
+
+
+def first_files() -> Mapping[str, str]:
+    """What is written, by path. The example's Deployment is a comment, because its model is nowhere."""
+    example = templates.deployment(
+        name="scorer",
+        namespace="example",
+        server="cpu-a",
+        revision="1",
+        uri="https://models.example.com/example/scorer/1.tar.gz",
+    )
+    return {
+        REPOSITORY_FILE: templates.repository(),
+        ".pre-commit-config.yaml": templates.pre_commit(),
+        "example/servers/cpu-a.yaml": templates.server(
+            name="cpu-a", namespace="example", version=templates.DEFAULT_VERSION
+        ),
+        "example/deployments/scorer.yaml": templates.commented(example),
+    }

@@ -1,0 +1,63 @@
+"""What is said of a whole repository: both places of a finding about two, and what concerns some of its files."""
+
+from pathlib import Path
+
+import pytest
+
+from render.check import check
+from render.files import Replaced
+from render.repository import WorkingTree
+from schemas.status import Finding, OtherPlace
+
+BAD = Path(__file__).parents[1] / "cases" / "bad"
+
+
+def shown(one: Finding | OtherPlace | None) -> str:
+    return f"{one.file}:{one.line}:{one.column}" if one is not None else ""
+
+
+@pytest.mark.parametrize(
+    ("case", "rule", "places"),
+    [
+        ("duplicate-resource", "FR020", {"copy.yaml:3:18": "scorer.yaml:3:18", "scorer.yaml:3:18": "copy.yaml:3:18"}),
+        ("slice-name-taken", "FR020", {"other.yaml:3:18": "server.yaml:3:18"}),
+        ("missing-server", "FR021", {"scorer.yaml:5:11": "server.yaml:3:18"}),
+        ("invalid-server", "FR021", {"scorer.yaml:5:11": "server.yaml:3:18"}),
+        ("duplicate-model", "FR022", {"copy.yaml:10:11": "scorer.yaml:7:5"}),
+        ("duplicate-route", "FR023", {"b.yaml:10:19": "a.yaml:10:19"}),
+        ("memory", "FR046", {"b.yaml:10:13": "server.yaml:8:14"}),
+        ("two-repositories", "FR051", {"fresco.yaml:13:1": "fresco.yaml:1:1"}),
+        ("no-digest", "FR040", {"scorer.yaml:7:5": ""}),
+    ],
+)
+def test_a_finding_about_two_places_names_both(case: str, rule: str, places: dict[str, str]) -> None:
+    found = check(WorkingTree(BAD / case / "repo")).findings
+    assert {shown(one): shown(one.other) for one in found if one.rule == rule} == places
+
+
+@pytest.mark.parametrize(
+    ("paths", "expected"),
+    [
+        (["."], True),
+        (["copy.yaml"], True),
+        (["scorer.yaml"], True),
+        (["fresco.yaml"], False),
+        (["copy.yaml", "fresco.yaml"], True),
+        (["cop"], False),
+        ([], False),
+    ],
+)
+def test_a_finding_concerns_the_files_of_both_its_places(paths: list[str], expected: bool) -> None:
+    checked = check(WorkingTree(BAD / "duplicate-model" / "repo"))
+    assert bool(checked.among(paths)) == expected
+
+
+def test_a_server_of_another_namespace_is_not_suggested() -> None:
+    repository = BAD / "missing-server" / "repo"
+    server = (repository / "server.yaml").read_text().replace("namespace: fraud", "namespace: other")
+    (finding,) = [
+        one
+        for one in check(Replaced(WorkingTree(repository), "server.yaml", server.encode())).findings
+        if one.rule == "FR021"
+    ]
+    assert (finding.hint, finding.other) == (None, None)
