@@ -36,7 +36,7 @@ def check(files: Files) -> Checked:
     if not isinstance(spec, RepositorySpec):
         return Checked(tuple(report.in_order(spec)), len(loaded.files), is_whole=False)
     found = report.in_order(_of_clusters(loaded, spec))
-    left = silence.silenced(found, _comments(files, loaded))
+    left = silence.silenced(found, comments_in(files, loaded))
     return Checked(tuple(report.in_order(left)), len(loaded.files), is_whole=True)
 
 
@@ -44,7 +44,7 @@ def _of_clusters(loaded: Loaded, spec: RepositorySpec) -> list[Finding]:
     return [finding for one in spec.clusters for finding in report.of(accept(loaded, one.name, None))]
 
 
-def _comments(files: Files, loaded: Loaded) -> dict[str, list[Comment]]:
+def comments_in(files: Files, loaded: Loaded) -> dict[str, list[Comment]]:
     """The comments of the files in which one may silence something."""
     mark = silence.MARK.encode()
     return {

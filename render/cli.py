@@ -17,6 +17,7 @@ COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "validate": "print every finding as file:line:column: rule message",
         "render": "print the manifests, or write them into a folder",
+        "diff": "tell what a change will do, before it is merged",
         "lock": "compute digests of models, and write them into the files or compare",
         "status": "show where deployments stand, or wait for a commit",
         "verify": "replay a cluster's branch: every manifest and every stage change",
@@ -35,6 +36,7 @@ _COMPLETES: Final = "_ARGCOMPLETE"  # a shell's script sets it
 _EXAMPLES = """\
 examples:
   fresco validate                           what is wrong in this repository, all of it
+  fresco diff                               what the changes in the working tree will do
   fresco lock deployments/scorer.yaml       write down the digest of its model
   fresco render --revision clusters/prod    exactly what the agent has written there
   fresco status                             where everything stands, what needs a person first

@@ -167,6 +167,12 @@ def _check_claim(value: Any, start: Position) -> None:
             raise _Unreadable(f"expected apiVersion, found {key!r}", start)
 
 
+def values(content: bytes) -> list[Any]:
+    """The documents of YAML that Fresco has written itself, such as manifests, whatever they claim."""
+    with _Reader(_decode(content)) as reader:
+        return [value for _, value in reader.documents()]
+
+
 def lines(content: bytes) -> list[str]:
     """The lines of a file, without their ends, as positions count them. What is not UTF-8 becomes U+FFFD."""
     return _LINE_END.split(content.decode("utf-8-sig", "replace"))

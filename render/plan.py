@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from render import objects, places, status_page, tree
 from render.emit import emit
-from render.objects.base import Fleet
+from render.objects.base import Fleet, Object
 from render.objects.model_config import is_gated
 from schemas.status import DeploymentStatus, RepositoryStatus, ServerStatus, Tree
 
@@ -56,6 +56,14 @@ def index(status: Tree) -> Index:
 def manifests(status: Tree) -> Files:
     """All manifests of `status`, by path. Raises as `objects.server_objects` does."""
     return dict(_manifests(status))
+
+
+def count(status: Tree) -> int:
+    """How many manifests there are of `status`: they are made, but not written as YAML."""
+    indexed = index(status)
+    fleets = (indexed.fleet(key) for key in status.servers)
+    routes = sum(_route(key, indexed) is not None for key in status.deployments)
+    return routes + sum(len(objects.server_objects(one)) for one in fleets if one is not None)
 
 
 def files(status: Tree) -> Files:
@@ -114,13 +122,17 @@ def _server_files(key: str, fleet: Fleet | None) -> Files:
 
 
 def _route_files(key: str, indexed: Index) -> Files:
-    found = indexed.routed(key)
-    if found is None:
-        return {}
-    server, status = found
-    made = objects.route_object(Fleet(indexed.tree.repository, server), status)
+    made = _route(key, indexed)
     namespace, _, name = key.partition("/")
     return {f"{MANIFESTS}/{namespace}/routes/{name}.yaml": emit(made)} if made is not None else {}
+
+
+def _route(key: str, indexed: Index) -> Object | None:
+    found = indexed.routed(key)
+    if found is None:
+        return None
+    server, status = found
+    return objects.route_object(Fleet(indexed.tree.repository, server), status)
 
 
 def _server_input(fleet: Fleet | None) -> object:

@@ -73,10 +73,11 @@ class Credentials(NamedTuple):
 class CommitFiles:
     """The files of one commit."""
 
-    def __init__(self, repository: "Repository", commit: str) -> None:
-        """`commit` is an id, as `Repository.resolve` gives it."""
+    def __init__(self, repository: "Repository", commit: str, folder: str = "") -> None:
+        """`commit` is an id, as `Repository.resolve` gives it; `folder`: only what is in it, by its path there."""
         self._repository = repository
-        self.blobs = repository.files(commit)
+        skipped = len(f"{folder}/") if folder else 0
+        self.blobs = {path[skipped:]: blob for path, blob in repository.files(commit, folder).items()}
 
     def paths(self) -> Iterable[str]:
         """All paths, sorted."""
@@ -190,6 +191,23 @@ class Repository:
             return str(self._git.revparse_single(revision).peel(pygit2.Commit).id)
         except (KeyError, ValueError, pygit2.GitError):
             return None
+
+    def merge_base(self, one: str, other: str) -> str | None:
+        """The id of the last commit that both of two commits were made on top of, or None."""
+        found: pygit2.Oid | None = self._git.merge_base(one, other)
+        return str(found) if found is not None else None
+
+    @property
+    def is_bare(self) -> bool:
+        """Whether it has no working tree."""
+        return self._git.is_bare
+
+    def folder(self, directory: Path) -> str:
+        """The path of `directory` inside the working tree; nothing where it is its top, or where there is none."""
+        if self.is_bare:
+            return ""
+        inside = directory.resolve().relative_to(Path(self._git.workdir).resolve()).as_posix()
+        return inside if inside != "." else ""
 
     def files(self, commit: str, prefix: str = "") -> dict[str, str]:
         """Blob id by path, sorted, of all regular files of `commit` under the folder `prefix`.

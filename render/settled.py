@@ -24,11 +24,11 @@ _API: Literal["serving.fresco.dev/v1alpha1"] = "serving.fresco.dev/v1alpha1"
 
 def settled(wanted: Wanted) -> Tree:
     """A Deployment whose server is not accepted stays out, as does all that is not accepted itself."""
-    servers = {key: _server(key, one) for key, one in wanted.servers.items()}
+    servers = {key: server(key, one) for key, one in wanted.servers.items()}
     return Tree(
         repository=wanted.repository,
         servers=servers,
-        deployments={key: _deployment(key, one, servers) for key, one in wanted.deployments.items()},
+        deployments={key: deployment(key, one, servers) for key, one in wanted.deployments.items()},
     )
 
 
@@ -37,7 +37,8 @@ def _metadata(key: str) -> StatusMetadata:
     return StatusMetadata(name=name, namespace=namespace)
 
 
-def _server(key: str, wanted: WantedServer | Kept) -> ServerStatus:
+def server(key: str, wanted: WantedServer | Kept) -> ServerStatus:
+    """One InferenceServer, its pods as they are wanted."""
     accepted = wanted if isinstance(wanted, WantedServer) else None
     replicas = accepted.replicas if accepted is not None else {}
     return ServerStatus(
@@ -55,9 +56,10 @@ def _server(key: str, wanted: WantedServer | Kept) -> ServerStatus:
     )
 
 
-def _deployment(key: str, wanted: WantedDeployment | Kept, servers: Mapping[str, ServerStatus]) -> DeploymentStatus:
+def deployment(key: str, wanted: WantedDeployment | Kept, servers: Mapping[str, ServerStatus]) -> DeploymentStatus:
+    """One Deployment, served on its server of `servers`."""
     accepted = wanted if isinstance(wanted, WantedDeployment) else None
-    server = servers.get(f"{key.split('/')[0]}/{accepted.model.server}") if accepted is not None else None
+    host = servers.get(f"{key.split('/')[0]}/{accepted.model.server}") if accepted is not None else None
     return DeploymentStatus(
         api_version=_API,
         kind="DeploymentStatus",
@@ -68,7 +70,7 @@ def _deployment(key: str, wanted: WantedDeployment | Kept, servers: Mapping[str,
         rollout=accepted.rollout if accepted is not None else None,
         traffic=accepted.traffic if accepted is not None else None,
         current=accepted.model if accepted is not None else None,
-        slices=dict.fromkeys(server.slices, SliceState(serve=Role.CURRENT)) if server is not None else {},
+        slices=dict.fromkeys(host.slices, SliceState(serve=Role.CURRENT)) if host is not None else {},
         route=RouteState() if accepted is not None else None,
         findings=wanted.findings,
     )

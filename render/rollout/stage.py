@@ -193,7 +193,7 @@ def _apply_pause(status: DeploymentStatus, scene: Scene) -> DeploymentStatus:
 
 
 def _idle(wanted: WantedDeployment | Kept | None, status: DeploymentStatus, scene: Scene) -> Step:
-    if isinstance(wanted, WantedDeployment) and _is_new(wanted.model, status):
+    if isinstance(wanted, WantedDeployment) and is_new(wanted.model, status):
         held = _held_back(wanted, status, scene)
         if held is not None:
             return Step(replace(status, message=held))
@@ -203,7 +203,8 @@ def _idle(wanted: WantedDeployment | Kept | None, status: DeploymentStatus, scen
     return Step(status)
 
 
-def _is_new(model: ModelRevision, status: DeploymentStatus) -> bool:
+def is_new(model: ModelRevision, status: DeploymentStatus) -> bool:
+    """Whether `model` starts a rollout: it is not current, and has not failed without being asked for again."""
     if status.current is not None and status.current.model_hash == model.model_hash:
         return False
     failed = status.failed
@@ -435,7 +436,7 @@ def _is_stuck(status: DeploymentStatus) -> bool:
 def _put_down(wanted: WantedDeployment, status: DeploymentStatus, scene: Scene) -> DeploymentStatus:
     """Ends a rollback that failed if a human has another way, which begins now."""
     ended = _rolled_back(status, scene, Held(ok=False))
-    is_other = _is_new(wanted.model, ended) and _held_back(wanted, ended, scene) is None
+    is_other = is_new(wanted.model, ended) and _held_back(wanted, ended, scene) is None
     return ended if is_other else status
 
 
@@ -462,21 +463,26 @@ def _complete(status: DeploymentStatus, scene: Scene, held: Held) -> DeploymentS
 
 
 def _rolled_back(status: DeploymentStatus, scene: Scene, held: Held) -> DeploymentStatus:
-    candidate, cause = status.candidate, _progress(status).cause
-    failed = None
-    if candidate is not None and cause is not None and cause.kind == "failed":
-        failed = FailedRevision(
-            model_hash=candidate.model_hash,
-            attempt=candidate.attempt,
-            revision=candidate.revision,
-            digest=candidate.digest,
-            reason=cause.reason,
-            message=cause.message,
-            at=utc(scene.now),
-        )
+    cause, failed = _progress(status).cause, fails(status, scene.now)
     done = replace(status, stage=Stage.ROLLBACK_COMPLETE, candidate=None, progress=None, failed=failed, there={})
     done = replace(done, message=f"{_serves(status.current)}; {cause.message if cause else 'rolled back'}")
     return _record(done, scene, stage=Stage.ROLLBACK_COMPLETE, step="done", pods=held.pods)
+
+
+def fails(status: DeploymentStatus, now: float) -> FailedRevision | None:
+    """What a rollback in hand marks as failed once it is complete, at `now` (POSIX seconds), if anything."""
+    candidate, cause = status.candidate, _progress(status).cause
+    if candidate is None or cause is None or cause.kind != "failed":
+        return None
+    return FailedRevision(
+        model_hash=candidate.model_hash,
+        attempt=candidate.attempt,
+        revision=candidate.revision,
+        digest=candidate.digest,
+        reason=cause.reason,
+        message=cause.message,
+        at=utc(now),
+    )
 
 
 # ---- small parts
