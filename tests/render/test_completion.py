@@ -1,7 +1,6 @@
 """Completion, in the shells themselves: bash everywhere, zsh and fish where a machine has them."""
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -61,12 +60,6 @@ def completed(shell: list[str], line: str, environment: dict[str, str]) -> set[s
 @pytest.mark.parametrize(("line", "words"), LINES)
 def test_bash_completes_commands_options_and_names(line: str, words: set[str], environment: dict[str, str]) -> None:
     assert completed(["bash", "--norc", "-c", BASH, "bash"], line, environment) == words
-
-
-@pytest.mark.skipif(shutil.which("fish") is None, reason="there is no fish here")
-@pytest.mark.parametrize(("line", "words"), LINES)
-def test_fish_completes_the_same(line: str, words: set[str], environment: dict[str, str]) -> None:
-    assert completed(["fish", "--no-config", "-c", FISH], line, environment) == words
 
 
 @pytest.mark.parametrize("shell", SHELLS)
