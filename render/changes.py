@@ -16,16 +16,18 @@ from schemas.status import Finding
 def findings(before: Loaded, after: Loaded, folder: str) -> list[Finding]:
     """Warnings about the Deployments of `folder`, a cluster's `path`, whose revision and digest do not change together.
 
-    What is new, gone or breaks the schema on either side is not compared. Costs a look at each resource of both.
+    What is new, gone or breaks the schema on either side is not compared. Costs what differs, and a look at each file:
+    one that is the same object on both sides is equal.
     """
-    known = {one.key: spec for one, spec in _deployments(before, folder)}
-    now = _deployments(after, folder)
+    known = {one.key: spec for one, spec in _deployments(before, after, folder)}
+    now = _deployments(after, before, folder)
     return [finding for one, spec in now for finding in _relabelled(one, known.get(one.key), spec)]
 
 
-def _deployments(loaded: Loaded, folder: str) -> Iterator[tuple[Resource, Deployment]]:
+def _deployments(loaded: Loaded, other: Loaded, folder: str) -> Iterator[tuple[Resource, Deployment]]:
+    below = prefix(folder)
     for path, file in loaded.files.items():
-        for document in file.documents if path.startswith(prefix(folder)) else ():
+        for document in file.documents if path.startswith(below) and other.files.get(path) is not file else ():
             resource = _identified(document)
             if resource is not None and isinstance(resource.spec, Deployment):
                 yield resource, resource.spec

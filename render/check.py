@@ -5,11 +5,13 @@ but for reading what it is handed.
 from collections.abc import Collection
 from typing import NamedTuple
 
-from render import report, settings, silence
+from render import changes, report, settings, silence
 from render.document import Comment, Loaded
 from render.files import Files
 from render.load import comments, load
 from render.normal import accept
+from render.repository import CommitFiles
+from render.sides import load_both
 from schemas.resources import RepositorySpec
 from schemas.status import Finding
 
@@ -29,15 +31,21 @@ class Checked(NamedTuple):
         return tuple(one for one in self.findings if any(_is_below(file, paths) for file in _files(one)))
 
 
-def check(files: Files) -> Checked:
-    """Everything that is to be said of `files`."""
-    loaded = load(files)
+def check(files: Files, committed: CommitFiles | None = None) -> Checked:
+    """Everything that is to be said of `files`, and of what they change in what is `committed`."""
+    before, loaded = load_both(committed, files) if committed is not None else (None, load(files))
     spec = settings.read(loaded)
     if not isinstance(spec, RepositorySpec):
         return Checked(tuple(report.in_order(spec)), len(loaded.files), is_whole=False)
     found = report.in_order(_of_clusters(loaded, spec))
     left = silence.silenced(found, comments_in(files, loaded))
-    return Checked(tuple(report.in_order(left)), len(loaded.files), is_whole=True)
+    changed = [one for cluster in spec.clusters for one in _of_change(before, loaded, cluster.path)]
+    return Checked(tuple(report.in_order([*left, *changed])), len(loaded.files), is_whole=True)
+
+
+def _of_change(before: Loaded | None, after: Loaded, folder: str) -> list[Finding]:
+    """A comment would silence nothing any more once it is committed, so that it does not here."""
+    return changes.findings(before, after, folder) if before is not None else []
 
 
 def _of_clusters(loaded: Loaded, spec: RepositorySpec) -> list[Finding]:

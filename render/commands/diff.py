@@ -15,16 +15,15 @@ from render.diff.markdown import markdown
 from render.diff.model import Change, ClusterChange
 from render.diff.outcome import Sides, nothing
 from render.diff.text import text
-from render.document import Comment, Loaded, LoadedFile
+from render.document import Comment, Loaded
 from render.errors import ExitCode, InvalidRepository, NotFound
-from render.files import Files
 from render.forms.as_json import encoded
-from render.load import is_yaml, load_file
 from render.memo import Memo
 from render.normal import Wanted, accept
-from render.repository import CommitFiles, Repository, WorkingTree, blob_id
+from render.repository import CommitFiles, Repository, WorkingTree
 from render.root import root_of
 from render.settled import settled
+from render.sides import load_both
 from schemas.resources import Cluster, RepositorySpec
 from schemas.status import Tree
 
@@ -74,7 +73,7 @@ def _change(options: argparse.Namespace) -> Change:
     base = _commit(repository, options.base) if options.base else _parting(repository, head)
     folder = repository.folder(directory)
     new = CommitFiles(repository, head, folder) if options.head else WorkingTree(directory)
-    one, other = _load(CommitFiles(repository, base, folder), new)
+    one, other = load_both(CommitFiles(repository, base, folder), new)
     cases = _Cases(repository, one, other, base=base, comments=comments_in(new, other), patches=options.objects)
     return Change(
         base=_named(options.base, base),
@@ -101,22 +100,6 @@ def _parting(repository: Repository, head: str) -> str:
 def _named(given: str | None, commit: str) -> str:
     short = commit[:_SHORT]
     return short if given is None or commit.startswith(given) else f"{given} ({short})"
-
-
-def _load(base: CommitFiles, head: Files) -> tuple[Loaded, Loaded]:
-    """Both sides. A file that is the same on both is read as YAML once."""
-    before = {path: load_file(path, base.read(path)) for path in base.paths() if is_yaml(path)}
-    after: dict[str, LoadedFile] = {}
-    for path in head.paths():
-        if is_yaml(path):
-            content = head.read(path)
-            is_same = base.blobs.get(path) == blob_id(content)
-            after[path] = before[path] if is_same else load_file(path, content)
-    return _loaded(before), _loaded(after)
-
-
-def _loaded(files: Mapping[str, LoadedFile]) -> Loaded:
-    return Loaded({path: file for path, file in files.items() if file.documents or file.findings})
 
 
 class _Cases:

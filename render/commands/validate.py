@@ -18,7 +18,7 @@ from render.files import Files, Replaced
 from render.forms import FORMS
 from render.forms.report import Report, Terminal
 from render.load import is_yaml, lines
-from render.repository import WorkingTree, top
+from render.repository import CommitFiles, Repository, WorkingTree, top
 from render.root import inside, root_of, shown_from
 from render.rules import Rule
 from schemas.status import Finding
@@ -64,12 +64,21 @@ def run(options: argparse.Namespace) -> ExitCode:
     if STANDARD_INPUT in options.paths:
         (name,) = inside(root, [options.stdin_name])
         files = Replaced(files, name, sys.stdin.buffer.read())
-    checked = check(files)
+    checked = check(files, _committed(root))
     chosen = [one for one in checked.among(wanted or ["."]) if _is_chosen(one, options)]
     form = FORMS[options.format]
     begin = shown_from((top(root) or root) if form.is_from_top else Path(), root)
     sys.stdout.write(form.write(_report(checked, chosen, files, begin, _terminal(options))))
     return ExitCode.FINDINGS if report.has_errors(chosen) else ExitCode.FINE
+
+
+def _committed(root: Path) -> CommitFiles | None:
+    """What HEAD holds of the repository in `root`; None outside of git, and before the first commit."""
+    if top(root) is None:
+        return None
+    repository = Repository.open(root)
+    head = repository.resolve("HEAD")
+    return CommitFiles(repository, head, repository.folder(root)) if head is not None else None
 
 
 def _rules(text: str) -> list[str]:

@@ -336,8 +336,8 @@ def _delete(status: ServerStatus, scene: ServerScene) -> ServerStep:
     """Work in hand goes on: what is still served on it is served by pods that are known to serve."""
     if not scene.users:
         return ServerStep(None)
-    if status.progress is not None and scene.observation.complete:
-        return _work(status, scene)
+    if status.progress is not None:
+        return _work(status, scene) if scene.observation.complete else ServerStep(status)
     names = sorted({user.metadata.name for user in scene.users})
     message = f"its file is gone; waits for {', '.join(names)} to be deleted"
     if status.stage is ServerStage.DELETE and status.message == message:

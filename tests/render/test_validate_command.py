@@ -13,7 +13,8 @@ import pytest
 
 from render.cli import main
 from render.forms import FORMS
-from tests.support.git import git
+from render.rules.explained import BASE
+from tests.support.git import commit_files, git
 
 ROOT = Path(__file__).parents[2]
 CASES = ROOT / "tests" / "cases"
@@ -53,6 +54,36 @@ def files(lines: list[str]) -> list[str]:
 
 def rules(lines: list[str]) -> set[str]:
     return {line.split(": ")[1][:5] for line in lines}
+
+
+# ---- what is about to be committed
+
+
+@pytest.mark.parametrize("below", ["", "serving"])
+def test_a_change_is_compared_with_what_is_committed(below: str, tmp_path: Path, validate: Validate) -> None:
+    git("init", "--quiet", "--initial-branch=main", cwd=tmp_path)
+    root = tmp_path / below
+    assert validate("-C", commit_base(tmp_path, below)) == (0, [])
+    scorer = root / "scorer.yaml"
+    scorer.write_text(BASE["scorer.yaml"].replace("9f", "7c"))
+    code, lines = validate("-C", root)
+    assert (code, len(lines)) == (0, 1)
+    assert "scorer.yaml:7:15: FR063 warning: spec.model.revision: the digest is another one" in lines[0]
+    git("commit", "--quiet", "--all", "--message", "again", cwd=tmp_path)
+    assert validate("-C", root) == (0, [])
+
+
+def test_before_the_first_commit_nothing_is_compared(tmp_path: Path, validate: Validate) -> None:
+    git("init", "--quiet", "--initial-branch=main", cwd=tmp_path)
+    for path, text in BASE.items():
+        (tmp_path / path).write_text(text)
+    assert validate("-C", tmp_path) == (0, [])
+
+
+def commit_base(top: Path, below: str) -> Path:
+    """The base repository of the rules' examples, committed in a folder of a work tree."""
+    commit_files(top, {f"{below}/{path}".lstrip("/"): text for path, text in BASE.items()})
+    return top / below
 
 
 # ---- which repository, and how its files are called

@@ -13,12 +13,11 @@ from hypothesis import strategies as st
 
 from render import plan
 from render.cli import main
-from render.commands import diff
 from render.diff.change import cluster_change
 from render.diff.model import Action, ClusterChange, ServerWhat, What
 from render.diff.outcome import Sides, nothing, outcome
 from render.diff.text import WIDTH
-from render.load import Loaded, LoadedFile, load_file
+from render.load import Loaded, load_file
 from render.normal import Wanted, accept
 from render.settled import settled
 from schemas.base import utc
@@ -239,22 +238,6 @@ def test_a_bare_repository_needs_both_sides(tmp_path: Path, capsys: pytest.Captu
     assert main(["diff", "-C", str(bare)]) == 2
     assert "say BASE and HEAD" in capsys.readouterr().err
     assert told(capsys, "-C", bare, "main~1", "main", code=1) == told(capsys, "-C", folder, "main~1", "main", code=1)
-
-
-def test_a_file_that_is_the_same_on_both_sides_is_read_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    folder = checkout(tmp_path / "repository", BEFORE)
-    (folder / "deployments" / "scorer.yaml").write_text(deployment("scorer", 2, on="gpu-a"))
-    read: list[str] = []
-
-    def counted(path: str, content: bytes) -> LoadedFile:
-        read.append(path)
-        return load_file(path, content)
-
-    monkeypatch.setattr(diff, "load_file", counted)
-    told(capsys, "-C", folder)
-    assert sorted(read) == sorted([*BEFORE, "deployments/scorer.yaml"])
 
 
 @pytest.mark.parametrize(

@@ -370,6 +370,20 @@ def test_work_goes_on_when_the_file_is_deleted() -> None:
     assert SERVER not in simulator.tree.servers
 
 
+def test_a_deletion_before_everything_was_seen_leaves_the_work_in_hand() -> None:
+    simulator = served(simulate(main=2, canary=1))
+    wanted(simulator, server(main=2, canary=1, image=NEW))
+    run_to(simulator, "drain")
+    simulator.complete = False
+    simulator.want_server(SERVER, None)
+    simulator.step()
+    assert status(simulator).stage is ServerStage.PROVISION
+    simulator.complete = True
+    simulator.run()
+    assert status(simulator).stage is ServerStage.DELETE
+    assert images(simulator) == {NEW}
+
+
 def test_models_that_a_new_pod_cannot_get_are_named() -> None:
     simulator = served(simulate(main=2, canary=0))
     simulator.faults[model(1).digest] = Reason.DOWNLOAD_FAILED
