@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from render import places, plan
 from render.normal import Kept
-from render.plan import Index
 from render.objects import template_content
+from render.plan import Index
 from render.rollout import queue
 from render.rollout.plan import loads_candidate
 from render.verify import changes
