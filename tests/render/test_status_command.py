@@ -469,9 +469,13 @@ def test_in_a_shallow_clone_a_commit_counts_with_all_that_it_has(world: World, t
     assert capsys.readouterr().out.endswith(": 3 complete\n")
 
 
+_PROGRAM = "import sys, signal; from render.cli import main; "
+_PROGRAM += "signal.signal(signal.SIGINT, signal.default_int_handler); "  # in the background of a shell it is ignored
+_PROGRAM += "sys.exit(main(sys.argv[1:]))"
+
+
 def test_watching_shows_what_comes_and_ends_by_a_signal_without_a_traceback(world: World, clone: Path) -> None:
-    code = "import sys; from render.cli import main; sys.exit(main(sys.argv[1:]))"
-    command_line = [sys.executable, "-c", code, "status", "-C", str(clone), "--watch"]
+    command_line = [sys.executable, "-c", _PROGRAM, "status", "-C", str(clone), "--watch"]
     with subprocess.Popen(command_line, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stderr is not None
@@ -488,8 +492,7 @@ def test_on_a_terminal_each_look_takes_the_place_of_the_last_and_no_line_is_too_
     world.commit({"a.yaml": deployment(1, name="a", on="a-server-with-a-name-that-makes-a-message-longer-than-a-line")})
     world.run()
     ours, theirs = os.openpty()
-    code = "import sys; from render.cli import main; sys.exit(main(sys.argv[1:]))"
-    command_line = [sys.executable, "-c", code, "status", "-C", str(world.path), "--watch"]
+    command_line = [sys.executable, "-c", _PROGRAM, "status", "-C", str(world.path), "--watch"]
     environment = {name: text for name, text in os.environ.items() if name != "COLUMNS"}
     with subprocess.Popen(command_line, cwd=ROOT, stdout=theirs, env=environment) as process:
         os.close(theirs)
