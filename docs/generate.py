@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from render.compat.fields import UNHONOURED, WRITTEN
+from render.diff.plans import where_to
 from render.explain import dotted
 from render.rollout import server_plan
 from render.rollout.plan import Row, rows
@@ -294,7 +295,7 @@ def _cells(row: Row) -> tuple[str, ...]:
         row.stage,
         f"`{row.step}`",
         _told(row),
-        _route(row.route),
+        where_to(row.route),
         "; ".join(row.until),
         _seconds(row.soak) if row.soak else "–",
         _seconds(row.deadline),
@@ -314,14 +315,6 @@ def _state(state: SliceState, *, first: bool) -> str:
     tries = ", one pod the candidate" if first else ""
     staged = f" ({', '.join(state.stage)} on disk)" if state.stage and not first else ""
     return serves + tries + staged
-
-
-def _route(route: RouteState | None) -> str:
-    if route is None:
-        return "no route"
-    if route.split is None:
-        return "every slice there" if route.to is Role.CANDIDATE else "every slice"
-    return ", ".join(f"{name} {weight} %" for name, weight in route.split.items())
 
 
 # ---- plans of servers

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from render import settings, trailers
+from render import resolve, settings, trailers
 from render.branch_files import BranchReader
-from render.document import REPOSITORY_FILE, Loaded
+from render.document import REPOSITORY_FILE
 from render.errors import NotFound
 from render.explain import listed
 from render.load import load_file
@@ -13,7 +13,6 @@ from schemas.resources import Cluster as ClusterSpec
 from schemas.resources import RepositorySpec
 from schemas.status import Tree
 
-PREFIX = "clusters/"
 _REMOTE = "refs/remotes/origin/"
 _LOCAL = "refs/heads/"
 
@@ -67,7 +66,7 @@ def select(repository: Repository, cluster: str | None) -> list[ClusterBranch]:
     """The branch of `cluster`, or those of all clusters that have one. Raises NotFound when there is none."""
     known = _clusters(repository)
     names = [cluster] if cluster is not None else sorted(known)
-    branches = [(name, known.get(name, f"{PREFIX}{name}")) for name in names]
+    branches = [(name, known.get(name, resolve.default_branch(name))) for name in names]
     found = [
         ClusterBranch(name, branch, at)
         for name, branch in branches
@@ -83,24 +82,24 @@ def select(repository: Repository, cluster: str | None) -> list[ClusterBranch]:
 def _clusters(repository: Repository) -> dict[str, str]:
     """Branch by cluster: those that `fresco.yaml` names, and those that are called as the agent does without it."""
     names = [name.removeprefix(prefix) for prefix in (_LOCAL, _REMOTE) for name in repository.references(prefix)]
-    by_name = {name.removeprefix(PREFIX): name for name in names if name.startswith(PREFIX)}
-    named = {one.name: one.branch or f"{PREFIX}{one.name}" for one in (_spec(repository) or ())}
+    by_name = {name.removeprefix(resolve.BRANCHES): name for name in names if name.startswith(resolve.BRANCHES)}
+    named = {one.name: resolve.branch(one) for one in _spec(repository)}
     taken = set(named.values())
     return {name: branch for name, branch in by_name.items() if branch not in taken} | named
 
 
-def _spec(repository: Repository) -> tuple[ClusterSpec, ...] | None:
-    """The clusters of `fresco.yaml` as the checked out commit has it; None where that has none that is valid."""
+def _spec(repository: Repository) -> tuple[ClusterSpec, ...]:
+    """The clusters of `fresco.yaml` as the checked out commit has it; nothing where that has none that is valid."""
     head = repository.resolve("HEAD")
     blob = repository.files(head).get(REPOSITORY_FILE) if head is not None else None
-    if blob is None:
-        return None
-    file = load_file(REPOSITORY_FILE, repository.read(blob))
-    spec = settings.read(Loaded({REPOSITORY_FILE: file}))
-    return spec.clusters if isinstance(spec, RepositorySpec) else None
+    spec = settings.of_file(load_file(REPOSITORY_FILE, repository.read(blob)) if blob is not None else None)
+    return spec.clusters if isinstance(spec, RepositorySpec) else ()
 
 
 def reference(repository: Repository, branch: str) -> str | None:
-    """Where the branch was seen at the remote, which is newer than a local one; else the local one."""
-    names = (f"{prefix}{branch}" for prefix in (_REMOTE, _LOCAL))
-    return next((name for name in names if repository.resolve(name) is not None), None)
+    """Where the newest of the branch is: as it was seen at the remote, or here, if that goes on from it."""
+    found = {name: at for name in (f"{_REMOTE}{branch}", f"{_LOCAL}{branch}") if (at := repository.resolve(name))}
+    if len(found) < 2:
+        return next(iter(found), None)
+    (remote, seen), (local, here) = found.items()
+    return local if repository.is_ancestor(ancestor=seen, commit=here) else remote

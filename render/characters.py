@@ -17,6 +17,11 @@ def printable(text: str) -> str:
     return "".join(_printable(one) for one in text)
 
 
+def one_line(text: str) -> str:
+    """`text` as `printable`, with one space for each run of white space: a branch or a person may say anything."""
+    return printable(" ".join(text.split()))
+
+
 def columns(text: str) -> int:
     """How many columns of a terminal `text`, which is printable, takes."""
     return len(text) if text.isascii() else sum(map(_columns, text))

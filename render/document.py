@@ -5,7 +5,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from schemas.status import Finding
 
@@ -105,6 +105,11 @@ class Loaded:
     """All files of a tree. `files`: by path, those that have documents or findings."""
 
     files: Mapping[str, LoadedFile]
+
+    @classmethod
+    def of(cls, files: Mapping[str, LoadedFile]) -> Self:
+        """Of `files`, which may be all that there are, those that are Fresco's."""
+        return cls({path: file for path, file in files.items() if file.documents or file.findings})
 
     @property
     def documents(self) -> list[Document]:

@@ -17,11 +17,11 @@ import schemas
 from render.errors import NotFound
 from render.explain import expected, listed
 from render.resolve import rollout_policy
+from schemas.base import duration
 from schemas.resources import RolloutDefaults, RolloutSource
 
 _SHORT: Final = {"server": "inferenceserver"}
 _WIDTH: Final = 100
-_UNITS: Final = ((86400, "d"), (3600, "h"), (60, "m"), (1, "s"), (0.001, "ms"))
 
 Schema = Mapping[str, Any]
 
@@ -178,12 +178,7 @@ def _in_force(path: tuple[str, ...]) -> object:
     """What a rollout goes by when neither the Deployment nor the Repository says a word."""
     policy = msgspec.to_builtins(rollout_policy(RolloutSource(), RolloutDefaults()))
     value = _at({"spec": {"rollout": policy}}, path[1:])
-    return _duration(value) if isinstance(value, float) else value
-
-
-def _duration(seconds: float) -> str:
-    size, unit = next((size, unit) for size, unit in _UNITS if seconds % size == 0 and seconds >= size)
-    return f"{seconds / size:g}{unit}"
+    return duration(value) if isinstance(value, float) else value
 
 
 def _example(field: Field) -> object:

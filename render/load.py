@@ -68,8 +68,7 @@ _COLLECTION_TAGS = {
 
 def load(files: Files) -> Loaded:
     """Reads every YAML file of `files`."""
-    read = {path: _load(files, path) for path in files.paths() if is_yaml(path)}
-    return Loaded({path: file for path, file in read.items() if file.documents or file.findings})
+    return Loaded.of({path: _load(files, path) for path in files.paths() if is_yaml(path)})
 
 
 def _load(files: Files, path: str) -> LoadedFile:

@@ -5,10 +5,7 @@ Before it is written the result is read again, by two readers, and has to say wh
 """
 
 import asyncio
-import os
 import re
-import shutil
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from copy import deepcopy
@@ -21,6 +18,7 @@ from render.errors import ExitCode, FrescoError
 from render.load import every_places, is_yaml, load_file, read_by_another
 from render.repository import WorkingTree
 from render.resource import DEPLOYMENT, Resource, identify
+from render.write import replace_file
 from schemas.resources import Deployment
 
 if TYPE_CHECKING:
@@ -255,19 +253,3 @@ def _with_digests(documents: dict[int, Any], digests: Mapping[int, str]) -> dict
         if isinstance(model, dict):
             model["digest"] = digest
     return changed
-
-
-def replace_file(path: Path, content: bytes) -> None:
-    """Writes a person's file, whole or not at all."""
-    target = path.resolve()
-    descriptor, beside = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        shutil.copymode(target, beside)
-        Path(beside).replace(target)
-    except BaseException:
-        Path(beside).unlink(missing_ok=True)
-        raise

@@ -11,8 +11,9 @@ from render.compat import OwnForm
 from render.document import Document, Places
 from render.emit import emit
 from render.load import load_file
-from render.lock import CannotLock, Computed, Digester, Model, replace_file
+from render.lock import CannotLock, Computed, Digester, Model
 from render.root import root_of
+from render.write import replace_file
 from schemas import API_VERSION
 from schemas.lockfile import FILE_NAME, LockFile
 

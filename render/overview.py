@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from render import places, report, status_page, tree
+from render.characters import one_line
 from schemas.status import DeploymentStatus, Evidence, ModelRevision, ServerStage, Stage, Transition, Tree
 
 _HEAD = ("DEPLOYMENT", "STAGE", "REVISION", "PROVEN", "AGE", "MESSAGE")
@@ -64,18 +65,18 @@ def notices(status: Tree) -> list[str]:
         if server.stage is not ServerStage.SERVE or server.message != "serving":
             lines.append(f"InferenceServer {key}: {server.stage}, {server.message}")
         lines += [report.line(finding) for finding in server.findings]
-    return [plain(line) for line in lines]
+    return [one_line(line) for line in lines]
 
 
 def timeline(status: DeploymentStatus, now: float, width: int | None) -> list[str]:
     """One Deployment: where it stands, the transitions of its last rollout with what was seen, and its findings."""
-    lines = [f"{status.metadata.namespace}/{status.metadata.name}: {status.stage}, {plain(status.message)}"]
+    lines = [f"{status.metadata.namespace}/{status.metadata.name}: {status.stage}, {one_line(status.message)}"]
     lines += [f"{role + ':':<11}{_revision(one)}" for role, one in _revisions(status) if one is not None]
     if status.failed is not None:
         failed = status.failed
         what = f"revision {failed.revision}, {failed.reason}: {failed.message}"
-        lines.append(f"{'failed:':<11}{plain(what)} ({_time(failed.at)})")
-    lines += ["", *(plain(report.line(finding)) for finding in status.findings)] if status.findings else []
+        lines.append(f"{'failed:':<11}{one_line(what)} ({_time(failed.at)})")
+    lines += ["", *(one_line(report.line(finding)) for finding in status.findings)] if status.findings else []
     if status.transitions:
         lines += ["", *_transitions(status, now)]
     return [_cut(line, width) for line in lines]
@@ -108,11 +109,6 @@ def duration(seconds: float) -> str:
         if seconds >= 2 * size:
             return f"{int(seconds // size)}{unit}"
     return f"{max(0, int(seconds))}s"
-
-
-def plain(text: str) -> str:
-    """`text` on one line that a terminal shows as it is: a branch may say anything."""
-    return "".join(one if one.isprintable() else "�" for one in " ".join(text.split()))
 
 
 # ---- rows
@@ -161,10 +157,10 @@ def _cells(row: Row) -> tuple[str, ...]:
     return (
         row.deployment,
         row.stage,
-        plain(f"{revision} -> {row.candidate}" if row.candidate is not None else revision),
+        one_line(f"{revision} -> {row.candidate}" if row.candidate is not None else revision),
         f"{row.proven}/{row.replicas}" if row.replicas is not None else "-",
         duration(row.age) if row.age is not None else "-",
-        plain(row.message),
+        one_line(row.message),
     )
 
 
@@ -176,7 +172,7 @@ def _revisions(status: DeploymentStatus) -> Iterable[tuple[str, ModelRevision | 
 
 
 def _revision(one: ModelRevision) -> str:
-    return plain(
+    return one_line(
         f"revision {one.revision}, {one.name} on {one.server}, {one.digest[:_DIGEST_CHARACTERS]} from {one.uri}"
     )
 
@@ -186,7 +182,7 @@ def _transitions(status: DeploymentStatus, now: float) -> Iterator[str]:
     rows = [("WHEN", "FOR", "STAGE", "STEP", "WHAT")]
     for one, end in zip(status.transitions, ends, strict=True):
         lasted = duration(end - one.at.timestamp())
-        rows.append((_time(one.at), lasted, plain(one.stage), plain(one.step), plain(one.message)))
+        rows.append((_time(one.at), lasted, one_line(one.stage), one_line(one.step), one_line(one.message)))
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     head, *others = (
         "  ".join([*(cell.ljust(size) for cell, size in zip(row[:-1], widths, strict=True)), row[-1]]) for row in rows
@@ -196,7 +192,7 @@ def _transitions(status: DeploymentStatus, now: float) -> Iterator[str]:
         yield line
         seen = _seen(one.evidence)
         if seen:
-            yield f"{'':{widths[0] + widths[1] + 4}}{plain(seen)}"
+            yield f"{'':{widths[0] + widths[1] + 4}}{one_line(seen)}"
 
 
 def _seen(evidence: Evidence) -> str:

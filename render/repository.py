@@ -133,7 +133,7 @@ class WorkingTree:
         return self._git.path_is_ignored(relative) and relative not in self._git.index
 
 
-def top(path: Path) -> Path | None:
+def work_tree(path: Path) -> Path | None:
     """The top of the git work tree that `path` is in, None outside of one. Raises NotFound where git cannot tell."""
     found = _discover(path)
     return Path(found.workdir) if found is not None and found.workdir is not None else None
@@ -191,6 +191,15 @@ class Repository:
             return str(self._git.revparse_single(revision).peel(pygit2.Commit).id)
         except (KeyError, ValueError, pygit2.GitError):
             return None
+
+    def commit_named(self, revision: str) -> str:
+        """As `resolve`. Raises NotFound."""
+        found = self.resolve(revision)
+        if found is None:
+            raise NotFound(
+                f"there is no revision {revision!r} in {self._git.workdir or self._git.path}: is it fetched?"
+            )
+        return found
 
     def merge_base(self, one: str, other: str) -> str | None:
         """The id of the last commit that both of two commits were made on top of, or None."""

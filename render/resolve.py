@@ -42,6 +42,7 @@ from schemas.status import (
 
 T = TypeVar("T")
 
+BRANCHES = "clusters/"  # what the branches of clusters are called below, unless fresco.yaml says another name
 TEMPLATE_VERSION = 1  # of the pod template that `render.objects` makes
 
 _DEFAULT_TYPES = {BackendType.TRITON: ModelType.REPOSITORY, BackendType.VLLM: ModelType.ADAPTER}
@@ -50,7 +51,12 @@ _ENVOY = ("envoy", "envoy-gateway")
 
 def branch(cluster: Cluster) -> str:
     """The branch that the agent of `cluster` writes."""
-    return cluster.branch or f"clusters/{cluster.name}"
+    return cluster.branch or default_branch(cluster.name)
+
+
+def default_branch(cluster: str) -> str:
+    """The same where `fresco.yaml` does not say one, or was not read yet."""
+    return f"{BRANCHES}{cluster}"
 
 
 def repository_status(

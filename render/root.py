@@ -6,7 +6,7 @@ from pathlib import Path
 
 from render.document import REPOSITORY_FILE
 from render.errors import NotFound
-from render.repository import top
+from render.repository import work_tree
 
 
 def root_of(path: Path) -> Path:
@@ -16,7 +16,7 @@ def root_of(path: Path) -> Path:
     there is none, that top; outside of git, the folder itself.
     """
     folder = _folder(path.resolve())
-    git = top(folder)
+    git = work_tree(folder)
     limit = git.resolve() if git is not None else None
     for one in (folder, *folder.parents):
         if (one / REPOSITORY_FILE).is_file():

@@ -5,7 +5,7 @@ from difflib import get_close_matches
 from typing import NamedTuple
 
 from render import validate
-from render.document import REPOSITORY_FILE, Loaded
+from render.document import REPOSITORY_FILE, Loaded, LoadedFile
 from render.explain import listed
 from render.resource import REPOSITORY, Resource, identify
 from render.rules import Rule
@@ -47,6 +47,11 @@ def read(loaded: Loaded) -> RepositorySpec | tuple[Finding, ...]:
     """The Repository of `fresco.yaml`, or findings why there is none."""
     found = _read(loaded)
     return found.spec if isinstance(found, _Read) else found
+
+
+def of_file(file: LoadedFile | None) -> RepositorySpec | tuple[Finding, ...]:
+    """The same of `fresco.yaml` alone; None where there is no such file."""
+    return read(Loaded({REPOSITORY_FILE: file} if file is not None else {}))
 
 
 class _Read(NamedTuple):

@@ -10,7 +10,7 @@ def load_both(base: CommitFiles, head: Files) -> tuple[Loaded, Loaded]:
     """What `base` and `head` hold. A file that is the same on both is read as YAML once, and is one object."""
     after = load(head)
     before = {path: _of_base(path, base, head, after) for path in base.paths() if is_yaml(path)}
-    return Loaded({path: file for path, file in before.items() if file.documents or file.findings}), after
+    return Loaded.of(before), after
 
 
 def _of_base(path: str, base: CommitFiles, head: Files, after: Loaded) -> LoadedFile:

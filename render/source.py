@@ -15,8 +15,7 @@ class Source:
         """What `commit` holds. Costs a look at each folder, and the files that differ from the commit before."""
         blobs = {path: blob for path, blob in repository.files(commit).items() if is_yaml(path)}
         self._files = {path: (blob, self._file(repository, path, blob)) for path, blob in blobs.items()}
-        used = {path: file for path, (_, file) in self._files.items() if file.documents or file.findings}
-        return Loaded(used)
+        return Loaded.of({path: file for path, (_, file) in self._files.items()})
 
     def _file(self, repository: Repository, path: str, blob: str) -> LoadedFile:
         known = self._files.get(path)

@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
-from render import branches, overview, report, settings
+from render import branches, report, resolve, settings
 from render.branches import ClusterBranch, Looks, Seen
+from render.characters import one_line
 from render.document import Loaded
 from render.errors import InvalidRepository, NotFound
 from render.follow import Asked, Verdict
@@ -20,9 +21,7 @@ class Waiting:
     """
 
     def __init__(self, repository: Repository, revision: str, cluster: str | None) -> None:
-        commit = repository.resolve(revision)
-        if commit is None:
-            raise NotFound(f"there is no revision {revision!r} in this repository: is it fetched?")
+        commit = repository.commit_named(revision)
         self.repository = repository
         self.commit = commit
         self._source = Source()
@@ -42,11 +41,11 @@ class Waiting:
     def line(self, verdict: Verdict) -> str:
         """A verdict for people."""
         where = f"{verdict.cluster}: " if len(self._clusters) > 1 else ""
-        return overview.plain(f"{where}{verdict.resource}: {verdict.outcome}: {verdict.message}")
+        return one_line(f"{where}{verdict.resource}: {verdict.outcome}: {verdict.message}")
 
     def _look(self, one: Cluster) -> list[Verdict]:
         """A branch that is not there yet will come with the agent's first look."""
-        branch = one.branch or f"{branches.PREFIX}{one.name}"
+        branch = resolve.branch(one)
         reference = branches.reference(self.repository, branch)
         if reference is None:
             return self._asked[one.name].verdicts(None, None)

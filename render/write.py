@@ -1,5 +1,10 @@
-"""Rendered files laid out: against what a branch or a folder already holds. I/O: the file system, in `to_folder`."""
+"""Files laid out: rendered ones against what a branch or a folder already holds, a person's in place of the one before.
+I/O: the file system, but for `against`.
+"""
 
+import os
+import shutil
+import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -48,3 +53,19 @@ def _manifests(folder: Path) -> Iterable[Path]:
 def _put(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Writes a person's file, whole or not at all."""
+    target = path.resolve()
+    descriptor, beside = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        shutil.copymode(target, beside)
+        Path(beside).replace(target)
+    except BaseException:
+        Path(beside).unlink(missing_ok=True)
+        raise

@@ -104,6 +104,17 @@ def seconds(duration: str) -> float:
     return sum((float(number) * _UNIT_SECONDS[unit] for number, unit in parts), 0.0)
 
 
+def duration(seconds: float) -> str:
+    """Seconds as a `Duration` is written: `1h30m`, `8s`, `500ms`."""
+    if 0 < seconds < 1:
+        return f"{seconds * 1000:g}ms"
+    words, left = "", seconds
+    for unit in ("d", "h", "m"):
+        whole, left = divmod(left, _UNIT_SECONDS[unit])
+        words += f"{whole:g}{unit}" if whole else ""
+    return f"{words}{round(left, 3):g}s" if left or not words else words
+
+
 def amount(quantity: str) -> float:
     """A `Quantity` as a number: bytes of memory, or cores."""
     match = re.fullmatch(r"([0-9.]+)([A-Za-z]*)", quantity)

@@ -6,7 +6,7 @@ Everything in it can be read again from the remote; memory only saves work. One 
 from dataclasses import dataclass
 
 from agent.status.writeback import Account, Outcome, Tips, WriteBack, Written
-from render import settings
+from render import resolve, settings
 from render.branch_files import BranchFiles
 from render.document import Loaded
 from render.errors import InvalidRepository, StatusUnreadable
@@ -37,7 +37,6 @@ class Branch:
         self.invalid: str | None = None
         self.is_behind = False
         self._cluster = cluster
-        self._default = f"clusters/{cluster}"
         self._loaded: Loaded | None = None
         self._memo = Memo()
         self._ground: Tree | None = None  # what `wanted` was accepted on
@@ -114,7 +113,7 @@ class Branch:
         found = settings.find(self._loaded, self._cluster) if self._loaded is not None else ()
         if not isinstance(found, settings.Settings):
             return tips
-        branch = found.cluster.branch or self._default
+        branch = resolve.branch(found.cluster)
         self._is_main = self._writeback.is_main(branch)
         if self._is_main:
             return tips

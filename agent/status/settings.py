@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from render.repository import Credentials
+from render.resolve import default_branch
 from schemas import limits
 
 
@@ -27,4 +28,4 @@ class Settings:
     @property
     def branch(self) -> str:
         """The cluster's branch, unless `fresco.yaml` names another."""
-        return f"clusters/{self.cluster}"
+        return default_branch(self.cluster)

@@ -205,9 +205,9 @@ def describe(account: Account, epoch: int) -> str:
     subject = _subject(reasons)
     is_cut = len(subject) > SUBJECT_CHARACTERS
     body = "\n".join(f"- {reason}" for reason in reasons) if is_cut or len(reasons) > 1 else ""
-    of_itself = {trailers.SOURCE: account.source or "none", trailers.VERSION: account.version}
-    of_itself |= {trailers.EPOCH: str(epoch), trailers.REASON: account.because}
-    return message(f"{subject[: SUBJECT_CHARACTERS - 1]}…" if is_cut else subject, body, of_itself)
+    last_lines = {trailers.SOURCE: account.source or "none", trailers.VERSION: account.version}
+    last_lines |= {trailers.EPOCH: str(epoch), trailers.REASON: account.because}
+    return message(f"{subject[: SUBJECT_CHARACTERS - 1]}…" if is_cut else subject, body, last_lines)
 
 
 def _subject(reasons: Sequence[str]) -> str:

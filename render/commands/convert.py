@@ -15,6 +15,7 @@ from render.load import load, load_file
 from render.lock import files
 from render.repository import WorkingTree
 from render.root import root_of
+from render.write import replace_file
 from schemas.resources import RepositorySpec
 from schemas.status import Finding
 
@@ -123,5 +124,5 @@ def _put(path: Path, content: bytes, *, is_printed: bool) -> None:
     if is_printed:
         sys.stdout.write(f"---\n# {path}\n{content.decode('utf-8-sig')}")
     else:
-        path.write_bytes(content)
+        replace_file(path, content)
         sys.stdout.write(f"{path}: converted\n")

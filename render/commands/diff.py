@@ -8,7 +8,8 @@ from pathlib import Path
 
 import msgspec
 
-from render import report, resolve, settings, silence, tree
+from render import branches, report, resolve, settings, silence
+from render.branch_files import BranchFiles
 from render.check import comments_in
 from render.diff.change import cluster_change
 from render.diff.markdown import markdown
@@ -69,8 +70,8 @@ def _change(options: argparse.Namespace) -> Change:
     repository = Repository.open(directory)
     if repository.is_bare and not options.head:
         raise NotFound(f"{directory.absolute()} has no working tree: say BASE and HEAD")
-    head = _commit(repository, options.head or "HEAD")
-    base = _commit(repository, options.base) if options.base else _parting(repository, head)
+    head = repository.commit_named(options.head or "HEAD")
+    base = repository.commit_named(options.base) if options.base else _parting(repository, head)
     folder = repository.folder(directory)
     new = CommitFiles(repository, head, folder) if options.head else WorkingTree(directory)
     one, other = load_both(CommitFiles(repository, base, folder), new)
@@ -81,13 +82,6 @@ def _change(options: argparse.Namespace) -> Change:
         clusters=tuple(cases.change(name) for name in cases.picked(options.cluster)),
         findings=cases.findings,
     )
-
-
-def _commit(repository: Repository, revision: str) -> str:
-    found = repository.resolve(revision)
-    if found is None:
-        raise NotFound(f"the repository has no revision {revision!r}")
-    return found
 
 
 def _parting(repository: Repository, head: str) -> str:
@@ -152,15 +146,11 @@ class _Cases:
     def _status(self, cluster: Cluster) -> tuple[Tree | None, str]:
         """The status that the cluster's agent has written, and where it was read from."""
         branch = resolve.branch(cluster)
-        found = [self._repository.resolve(f"refs/{place}/{branch}") for place in ("heads", "remotes/origin")]
-        commits = [one for one in found if one is not None]
-        if not commits:
+        at = branches.reference(self._repository, branch)
+        newest = self._repository.resolve(at) if at is not None else None
+        if newest is None:
             return None, f"{self._base[:_SHORT]}, all of it rolled out"
-        newest = commits[-1]
-        if len(commits) > 1 and self._repository.is_ancestor(ancestor=newest, commit=commits[0]):
-            newest = commits[0]
-        files = CommitFiles(self._repository, newest)
-        status = tree.read({path: files.read(path) for path in files.paths() if tree.is_status(path)})
+        status = BranchFiles().read(self._repository, newest)
         return status, f"{branch} at {newest[:_SHORT]}"
 
 

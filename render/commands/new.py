@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from render import settings, templates, validate
-from render.document import REPOSITORY_FILE, Loaded, prefix
+from render.document import REPOSITORY_FILE, prefix
 from render.editor import FOLDER, line, schema_name
 from render.errors import AlreadyThere, ExitCode, FrescoError, NotFound
 from render.load import load_file
@@ -79,7 +79,7 @@ def _repository(directory: Path) -> RepositorySpec | None:
     path = directory / REPOSITORY_FILE
     if not path.is_file():
         return None
-    spec = settings.read(Loaded({REPOSITORY_FILE: load_file(REPOSITORY_FILE, path.read_bytes())}))
+    spec = settings.of_file(load_file(REPOSITORY_FILE, path.read_bytes()))
     if not isinstance(spec, RepositorySpec):
         raise FrescoError(f"{path} is not valid: {spec[0].message}: run fresco validate")
     return spec

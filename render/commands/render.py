@@ -50,10 +50,7 @@ def _files(options: argparse.Namespace) -> Files:
     if options.revision is None:
         return WorkingTree(options.directory)
     repository = Repository.open(options.directory)
-    commit = repository.resolve(options.revision)
-    if commit is None:
-        raise NotFound(f"{options.directory.absolute()} has no revision {options.revision!r}")
-    return CommitFiles(repository, commit)
+    return CommitFiles(repository, repository.commit_named(options.revision))
 
 
 def _written_status(files: Files) -> Tree | None:

@@ -16,6 +16,7 @@ import msgspec
 
 from render import branches, follow, overview, report
 from render.branches import Looks, Seen
+from render.characters import one_line
 from render.errors import ExitCode, FrescoError, NotFound, RemoteUnavailable
 from render.fetch import REMOTE, fetch
 from render.follow import Verdict
@@ -96,7 +97,7 @@ def _shown(seen: list[Seen], options: argparse.Namespace) -> str:
 
 def _lines(seen: Seen, name: str | None, width: int | None) -> Iterator[str]:
     now = time.time()
-    source = f", of {overview.plain(seen.source[:12])}" if seen.source else ""
+    source = f", of {one_line(seen.source[:12])}" if seen.source else ""
     written = overview.duration(now - seen.written_at)
     yield f"cluster {seen.cluster}: {seen.branch} at {seen.commit[:12]}, written {written} ago{source}"
     if name is not None:
@@ -182,7 +183,7 @@ def _end(waiting: Waiting, verdicts: list[Verdict], options: argparse.Namespace)
         sys.stdout.write(json.dumps({"commit": waiting.commit, "resources": msgspec.to_builtins(verdicts)}, indent=2))
         sys.stdout.write("\n")
     else:
-        sys.stdout.writelines(f"{overview.plain(report.line(one))}\n" for one in follow.findings(verdicts))
+        sys.stdout.writelines(f"{one_line(report.line(one))}\n" for one in follow.findings(verdicts))
         counts = Counter(one.outcome.value for one in verdicts)
         summary = ", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items()))
         sys.stdout.write(f"{waiting.commit[:12]}: {summary or 'it asks for nothing new'}\n")

@@ -18,7 +18,7 @@ from render.files import Files, Replaced
 from render.forms import FORMS
 from render.forms.report import Report, Terminal
 from render.load import is_yaml, lines
-from render.repository import CommitFiles, Repository, WorkingTree, top
+from render.repository import CommitFiles, Repository, WorkingTree, work_tree
 from render.root import inside, root_of, shown_from
 from render.rules import Rule
 from schemas.status import Finding
@@ -67,14 +67,14 @@ def run(options: argparse.Namespace) -> ExitCode:
     checked = check(files, _committed(root))
     chosen = [one for one in checked.among(wanted or ["."]) if _is_chosen(one, options)]
     form = FORMS[options.format]
-    begin = shown_from((top(root) or root) if form.is_from_top else Path(), root)
+    begin = shown_from((work_tree(root) or root) if form.is_from_top else Path(), root)
     sys.stdout.write(form.write(_report(checked, chosen, files, begin, _terminal(options))))
     return ExitCode.FINDINGS if report.has_errors(chosen) else ExitCode.FINE
 
 
 def _committed(root: Path) -> CommitFiles | None:
     """What HEAD holds of the repository in `root`; None outside of git, and before the first commit."""
-    if top(root) is None:
+    if work_tree(root) is None:
         return None
     repository = Repository.open(root)
     head = repository.resolve("HEAD")

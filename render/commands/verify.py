@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from render import branches, trailers
+from render.characters import one_line
 from render.errors import ExitCode, NotFound
-from render.overview import plain
 from render.repository import Repository
 from render.verify.replay import Verified, replay
 
@@ -55,7 +55,7 @@ def _verify(repository: Repository, one: branches.ClusterBranch, said: str | Non
         _print(verified)
     for other, number in sorted(foreign.items()):
         if number and other != version:
-            by = f"Fresco {plain(other)}" if other else "an unknown version"
+            by = f"Fresco {one_line(other)}" if other else "an unknown version"
             sys.stdout.write(f"{number} commits by {by}: only their stage changes were checked, this is {version}\n")
     sys.stdout.write(f"{one.branch}: {count} commits, {f'{bad} of them wrong' if bad else 'all as they should be'}\n")
     return bad == 0
@@ -64,19 +64,12 @@ def _verify(repository: Repository, one: branches.ClusterBranch, said: str | Non
 def _print(verified: Verified) -> None:
     if verified.problems:
         at = datetime.fromtimestamp(verified.at, UTC)
-        lines = "".join(f"  {plain(problem)}\n" for problem in verified.problems)
-        sys.stdout.write(f"{verified.commit[:12]} {at:%Y-%m-%d %H:%M:%S} {plain(verified.subject)}\n{lines}")
+        lines = "".join(f"  {one_line(problem)}\n" for problem in verified.problems)
+        sys.stdout.write(f"{verified.commit[:12]} {at:%Y-%m-%d %H:%M:%S} {one_line(verified.subject)}\n{lines}")
 
 
 def _ends(repository: Repository, one: branches.ClusterBranch, said: str | None) -> tuple[str | None, str]:
     """Ids of the commit before the first one, None for the whole branch, and of the last one."""
     first, _, last = (said or "").rpartition("..")
-    base = _commit(repository, first) if first else None
-    return base, _commit(repository, last or one.reference)
-
-
-def _commit(repository: Repository, revision: str) -> str:
-    found = repository.resolve(revision)
-    if found is None:
-        raise NotFound(f"there is no revision {revision!r}")
-    return found
+    base = repository.commit_named(first) if first else None
+    return base, repository.commit_named(last or one.reference)

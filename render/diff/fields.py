@@ -9,6 +9,7 @@ import msgspec
 from render.diff import words
 from render.diff.model import Field, Fields
 from render.objects.base import CONTENT
+from schemas.base import duration
 
 _MOST = 12  # fields of one thing that are shown
 _MADE = (CONTENT, "checksum", "modelHash")  # of the rest: they differ because something else does
@@ -75,7 +76,7 @@ def _shown(path: str, value: Any, normal: bool) -> str | None:
     name = path.rpartition(".")[2]
     if normal and isinstance(value, int | float) and not isinstance(value, bool):
         if name in _DURATIONS:
-            return words.duration(value)
+            return duration(value)
         if name == "memory" and isinstance(value, int):
             return words.quantity(value)
     return words.value(value)

@@ -8,10 +8,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from render import report
-from render.characters import printable
+from render.characters import one_line, printable
 from render.diff import sentences
 from render.diff.model import Change, ClusterChange, DeploymentChange, Fields, Memory, ObjectChange, ServerChange
-from render.diff.words import count, one_line
+from render.diff.words import count
 from schemas.status import Finding
 
 LIMIT = 65_536  # of a comment on GitHub: characters, and as many bytes at most to be sure

@@ -10,7 +10,7 @@ from schemas.status import Role, RouteState
 
 def of_deployment(rows: Iterable[Row]) -> Plan:
     """The plan of a Deployment's work."""
-    return _plan(Step(row.step, row.message, _route(row.route), _weight(row), row.soak, row.deadline) for row in rows)
+    return _plan(Step(row.step, row.message, where_to(row.route), _weight(row), row.soak, row.deadline) for row in rows)
 
 
 def of_server(rows: Iterable[server_plan.Row]) -> Plan:
@@ -36,7 +36,8 @@ def _open(row: server_plan.Row) -> str:
     return "every slice" if all(told.routed for told in row.slices.values()) else "main alone"
 
 
-def _route(route: RouteState | None) -> str:
+def where_to(route: RouteState | None) -> str:
+    """Where a route leads, in words."""
     if route is None:
         return "no route"
     if route.split is None:

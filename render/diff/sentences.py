@@ -20,6 +20,7 @@ from render.diff.model import (
     Step,
     What,
 )
+from schemas.base import duration
 from schemas.resources import Strategy
 
 Quote = Callable[[str], str]
@@ -79,8 +80,8 @@ def steps(plan: Plan) -> str:
 
 def time(plan: Plan) -> str:
     """How long it takes; nothing where that is not limited."""
-    least = [f"at least {words.duration(plan.at_least)}"] if plan.at_least else []
-    most = [f"at most {words.duration(plan.at_most)} by its deadlines"] if plan.at_most else []
+    least = [f"at least {duration(plan.at_least)}"] if plan.at_least else []
+    most = [f"at most {duration(plan.at_most)} by its deadlines"] if plan.at_most else []
     turn = ["once it has its turn"] if most and any(one.deadline is None for one in plan.steps) else []
     return ", ".join([*least, *most, *turn])
 
@@ -130,7 +131,7 @@ def _served(one: Served, quote: Quote) -> str:
 
 def _step(one: Step) -> str:
     name = f"canary {one.weight} %" if one.weight is not None else one.name
-    return f"{name} for {words.duration(one.soak)}" if one.soak else name
+    return f"{name} for {duration(one.soak)}" if one.soak else name
 
 
 def _slice(one: SliceChange) -> str:

@@ -4,7 +4,7 @@ import textwrap
 from collections.abc import Iterable, Iterator
 
 from render import report
-from render.characters import printable
+from render.characters import one_line, printable
 from render.diff import sentences
 from render.diff.model import (
     Action,
@@ -19,7 +19,6 @@ from render.diff.model import (
     ServerWhat,
     What,
 )
-from render.diff.words import one_line
 from schemas.status import Finding
 
 WIDTH = 100

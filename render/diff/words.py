@@ -4,15 +4,12 @@ import json
 import re
 from typing import Any
 
-from render.characters import printable
-
 _LONGEST = 60  # characters of a value
 _CONTEXT = 20  # of them before the first difference, where that comes late
 _UNITS = {
     "Ti": 2**40, "Gi": 2**30, "Mi": 2**20, "Ki": 2**10, "T": 10**12, "G": 10**9, "M": 10**6, "k": 10**3, "": 1,
 }  # fmt: skip
 _DIGEST = re.compile(r"(sha256:[0-9a-f]{12})[0-9a-f]{52}")
-_PERIODS = (("d", 86400), ("h", 3600), ("m", 60))
 
 
 def quantity(count: int) -> str:
@@ -20,25 +17,9 @@ def quantity(count: int) -> str:
     return min((f"{count // factor}{unit}" for unit, factor in _UNITS.items() if count % factor == 0), key=len)
 
 
-def duration(seconds: float) -> str:
-    """Seconds as a duration is written: `1h30m`, `8s`, `500ms`."""
-    if 0 < seconds < 1:
-        return f"{seconds * 1000:g}ms"
-    words, left = "", seconds
-    for unit, length in _PERIODS:
-        whole, left = divmod(left, length)
-        words += f"{whole:g}{unit}" if whole else ""
-    return f"{words}{round(left, 3):g}s" if left or not words else words
-
-
 def count(number: int, word: str) -> str:
     """`1 object`, `2 objects`."""
     return f"{number:,} {word}{'' if number == 1 else 's'}"
-
-
-def one_line(text: str) -> str:
-    """`text` on one line, with nothing in it that a terminal would obey."""
-    return printable(" ".join(text.split()))
 
 
 def pair(before: str | None, after: str | None) -> tuple[str | None, str | None]:

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from render import overview
+from render.characters import one_line
 from render.cli import main
 from render.commands import status as command
 from render.load import load
@@ -155,7 +156,7 @@ def test_a_message_is_cut_to_the_width() -> None:
 
 
 def test_no_escape_sequence_reaches_the_terminal() -> None:
-    assert overview.plain("a\x1b[2Jb\nc") == "a�[2Jb c"
+    assert one_line("a\x1b[2Jb\nc") == "a�[2Jb c"
 
 
 @pytest.mark.parametrize(

@@ -167,7 +167,7 @@ class Source:
 
     def read(self, texts: Texts) -> Loaded:
         self._known = {path: (text, self._file(path, text)) for path, text in sorted(texts.items())}
-        return Loaded({path: file for path, (_, file) in self._known.items() if file.documents or file.findings})
+        return Loaded.of({path: file for path, (_, file) in self._known.items()})
 
     def _file(self, path: str, text: str) -> LoadedFile:
         known = self._known.get(path)

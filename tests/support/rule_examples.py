@@ -70,5 +70,4 @@ def _pairs(base: dict[str, Any], over: dict[str, Any]) -> Iterator[tuple[str, An
 
 
 def _loaded(files: Mapping[str, str]) -> Loaded:
-    read = {path: load_file(path, text.encode()) for path, text in sorted(files.items())}
-    return Loaded({path: file for path, file in read.items() if file.documents or file.findings})
+    return Loaded.of({path: load_file(path, text.encode()) for path, text in sorted(files.items())})

@@ -7,6 +7,7 @@ from render.diff.fields import differences
 from render.diff.markdown import LIMIT, code, markdown
 from render.diff.model import Action, Change, ClusterChange, DeploymentChange, ObjectChange, Objects, Served, What
 from render.diff.text import text
+from schemas.base import duration
 
 
 @pytest.mark.parametrize(
@@ -31,7 +32,7 @@ def test_memory_is_shown_in_the_units_in_which_people_write_it(count: int, shown
     ],
 )
 def test_times_are_shown_as_people_write_them(seconds: float, shown: str) -> None:
-    assert words.duration(seconds) == shown
+    assert duration(seconds) == shown
 
 
 def test_long_values_show_where_they_differ() -> None:
