@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +20,8 @@ def running(environment: dict[str, str]) -> Iterator[int]:
     """A process for as long as the block lasts."""
     process = subprocess.Popen(["tail", "-f", "/dev/null"], env={**os.environ, **environment})
     try:
+        while not Path(f"/proc/{process.pid}/environ").read_bytes():
+            time.sleep(0.001)  # Popen returns a moment before the kernel has put them there
         yield process.pid
     finally:
         process.kill()

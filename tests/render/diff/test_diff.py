@@ -490,7 +490,7 @@ def _repositories(draw: st.DrawFn) -> Files:
         for name, (revision, home, named) in draw(_MODELS).items()
         if revision
     ]
-    return repository(*servers, *models)
+    return repository(*servers, *models, top=settings(guards={"maxDeletions": 5}))
 
 
 @hypothesis_settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
