@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 from functools import partial
 from hashlib import blake2b
-from itertools import islice
+from itertools import islice, pairwise
 from typing import Any
 
 from yaml import MarkedYAMLError, YAMLError
@@ -141,7 +141,7 @@ def _documents(path: str, content: bytes, text: str) -> tuple[Document, ...]:
         for start, value in reader.documents():
             _check_claim(value, start)
             read.append((reader.begin, start, value, reader.has_line_ends))
-    ends = [begin for begin, *_ in read[1:]] + [len(text)]
+    spans = pairwise([*(begin for begin, *_ in read), len(text)])
     return tuple(
         Document(
             file=path,
@@ -152,7 +152,7 @@ def _documents(path: str, content: bytes, text: str) -> tuple[Document, ...]:
             has_line_ends=has_line_ends,
             places=partial(_places, content, index),
         )
-        for index, ((begin, start, value, has_line_ends), end) in enumerate(zip(read, ends, strict=True))
+        for index, ((_, start, value, has_line_ends), (begin, end)) in enumerate(zip(read, spans, strict=True))
         if _claims(value)
     )
 
