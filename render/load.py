@@ -14,8 +14,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
-from functools import partial
-from itertools import islice
+from functools import lru_cache, partial
 from typing import Any
 
 from yaml import MarkedYAMLError, YAMLError
@@ -245,7 +244,14 @@ def every_places(content: bytes) -> Iterator[Places]:
 
 
 def _places(content: bytes, index: int) -> Places:
-    return next(islice(every_places(content), index, None))
+    return _places_of_file(content)[index]
+
+
+@lru_cache(maxsize=8)
+def _places_of_file(content: bytes) -> tuple[Places, ...]:
+    """Whoever asks for one document of a file asks for its neighbours next: without this each would cost the whole
+    file. Few are remembered, because an agent holds all files for as long as it runs."""
+    return tuple(every_places(content))
 
 
 class _Reader:
