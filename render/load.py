@@ -36,7 +36,7 @@ from yaml.reader import ReaderError
 from render.document import THEIR_GROUP, THEIR_KINDS, Comment, Document, Path, Place, Places, Position
 from render.document import Loaded as Loaded
 from render.document import LoadedFile as LoadedFile
-from render.files import Files
+from render.files import Files, is_folder
 from render.rules import Rule
 from schemas import lockfile
 from schemas.status import Finding
@@ -71,18 +71,21 @@ def load(files: Files) -> Loaded:
 
 
 def _load(files: Files, path: str) -> LoadedFile:
-    """A file that the system does not hand out may be Fresco's, so that is a finding like any other."""
+    """A file that the system does not hand out may be Fresco's, and a folder may hold some, so that is a finding like
+    any other."""
     try:
         content = files.read(path)
     except OSError as error:
-        problem = _Unreadable(f"expected a file that can be read: {error.strerror}", Position(1, 1))
+        what = "folder that can be listed" if is_folder(path) else "file that can be read"
+        problem = _Unreadable(f"expected a {what}: {error.strerror}", Position(1, 1))
         return LoadedFile(findings=(problem.finding(path),))
     return load_file(path, content)
 
 
 def is_yaml(path: str) -> bool:
-    """Whether a file's name says that it is YAML, as `fresco.lock` at the top is too."""
-    return path.endswith(_SUFFIXES) or path == lockfile.FILE_NAME
+    """Whether a file's name says that it is YAML, as `fresco.lock` at the top is too. A folder among `Files.paths` may
+    hold some."""
+    return path.endswith(_SUFFIXES) or path == lockfile.FILE_NAME or is_folder(path)
 
 
 def load_file(path: str, content: bytes) -> LoadedFile:

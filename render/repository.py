@@ -99,15 +99,19 @@ class WorkingTree:
         self._git = _discover(root)
         workdir = self._git.workdir if self._git is not None else None
         self._real: dict[str, Path] = {}
+        self._unlisted: dict[str, OSError] = {}
         self._above = root.resolve().relative_to(Path(workdir).resolve()) if workdir is not None else None
 
     def paths(self) -> Iterable[str]:
-        """All paths, sorted."""
+        """All paths, sorted; of a folder that cannot be listed its own, with a `/` at the end."""
+        self._unlisted = {}
         self._real = {_shown(bytes(path.relative_to(self._root))): path for path in self._walk(self._root)}
-        return sorted(self._real)
+        return sorted([*self._real, *self._unlisted])
 
     def read(self, path: str) -> bytes:
-        """The content of one of `paths`. Raises OSError when it has gone or may not be read."""
+        """The content of one of `paths`. Raises OSError when it has gone or may not be read, or is a folder."""
+        if path in self._unlisted:
+            raise self._unlisted[path]
         return self.real(path).read_bytes()
 
     def real(self, path: str) -> Path:
@@ -115,14 +119,29 @@ class WorkingTree:
         return self._real.get(path, self._root / path)
 
     def _walk(self, folder: Path) -> Iterator[Path]:
-        for child in folder.iterdir():
-            if child.name == ".git" or child.is_symlink() or self._is_ignored(child):
-                continue
+        try:
+            children = self._children(folder)
+        except OSError as error:
+            if folder == self._root:
+                raise
+            self._unlisted[f"{_shown(bytes(folder.relative_to(self._root)))}/"] = error
+            return
+        for child in children:
             if child.is_dir():
-                if not (child / ".git").exists():  # a submodule's files are another repository's
-                    yield from self._walk(child)
-            elif child.is_file():
+                yield from self._walk(child)
+            else:
                 yield child
+
+    def _children(self, folder: Path) -> list[Path]:
+        """The files and folders in `folder` that count. Raises OSError."""
+        children = list(folder.iterdir())
+        if folder != self._root and any(child.name == ".git" for child in children):
+            return []  # a submodule's files are another repository's
+        return [child for child in children if self._counts(child)]
+
+    def _counts(self, path: Path) -> bool:
+        is_other = path.name == ".git" or path.is_symlink() or self._is_ignored(path)
+        return not is_other and (path.is_dir() or path.is_file())
 
     def _is_ignored(self, path: Path) -> bool:
         if self._git is None or self._above is None:
