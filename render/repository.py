@@ -158,6 +158,21 @@ def work_tree(path: Path) -> Path | None:
     return Path(found.workdir) if found is not None and found.workdir is not None else None
 
 
+def is_added(path: Path) -> bool:
+    """Whether git's index has the file `path`, so that a commit takes it along; True where there is no work tree.
+
+    For a commit of some files alone git hands its hooks another index, which it names in the environment.
+    """
+    found = _discover(path.parent)
+    if found is None or found.workdir is None:
+        return True
+    top = Path(found.workdir).resolve()
+    named = os.environ.get("GIT_INDEX_FILE")
+    index = pygit2.Index(str(top / named)) if named else found.index
+    index.read()
+    return (path.parent.resolve() / path.name).relative_to(top).as_posix() in index
+
+
 class Repository:
     """One git repository, bare or ordinary."""
 
