@@ -184,11 +184,12 @@ def comments(content: bytes) -> list[Comment]:
     text = content.decode("utf-8-sig")
     ends = [match.start() for match in _LINE_END.finditer(text)]
     starts = [0, *(match.end() for match in _LINE_END.finditer(text))]
+    next_rows = _next_rows(text, starts)
     found = []
     for start in _comment_starts(text):
         row = bisect_right(starts, start) - 1
         end = ends[row] if row < len(ends) else len(text)
-        target = row if text[starts[row] : start].strip() else _next_line(text, starts, row)
+        target = row if text[starts[row] : start].strip() else next_rows[row]
         found.append(Comment(Position(row + 1, start - starts[row] + 1), text[start:end], target + 1))
     return found
 
@@ -215,12 +216,12 @@ def _scalars(text: str) -> list[tuple[int, int]]:
     return [(begin, end) for begin, end in spans if begin < end]
 
 
-def _next_line(text: str, starts: list[int], row: int) -> int:
-    """The row below `row` that is more than a comment; the last one where there is none."""
-    for below in range(row + 1, len(starts)):
-        if not _ONLY_COMMENT.match(text, starts[below]):
-            return below
-    return len(starts) - 1
+def _next_rows(text: str, starts: list[int]) -> list[int]:
+    """By row: the one below it that is more than a comment; the last one where there is none."""
+    found = [len(starts) - 1] * len(starts)
+    for row in range(len(starts) - 2, -1, -1):
+        found[row] = found[row + 1] if _ONLY_COMMENT.match(text, starts[row + 1]) else row + 1
+    return found
 
 
 def read_by_another(content: bytes) -> list[Any]:
