@@ -12,7 +12,7 @@ import msgspec
 
 from render import absences, claims, compat, lockfile, resolve, settings, validate
 from render.capacity import Size, config_bytes
-from render.document import REPOSITORY_FILE, Document, Loaded, Path, prefix
+from render.document import REPOSITORY_FILE, Document, Loaded, Path, concerns, prefix
 from render.errors import InvalidRepository
 from render.memo import Memo
 from render.places import place
@@ -197,7 +197,7 @@ class _Acceptance:
     def _sort_out(self, loaded: Loaded) -> None:
         folder = prefix(self._settings.cluster.path)
         for path, file in loaded.files.items():
-            if path.startswith(folder) and path != LOCK_FILE:
+            if concerns(path, folder) and path != LOCK_FILE:
                 self._unread.extend(file.findings)
                 for document in file.documents:
                     self._sort_in(document)

@@ -6,8 +6,8 @@ import sys
 from textwrap import fill, indent
 
 from render import fields
-from render.errors import ExitCode, NotFound
-from render.rules import Rule
+from render.errors import ExitCode
+from render.rules import Rule, named
 from render.rules.explained import Example, Explained
 from render.rules.table import RULES
 
@@ -39,10 +39,8 @@ def _rules() -> str:
 def _explained(topic: str) -> str:
     if not re.fullmatch(r"fr\d*", topic, re.IGNORECASE):
         return fields.text(topic)
-    known = next((rule for rule in Rule if rule == topic.upper()), None)
-    if known is None:
-        raise NotFound(f"there is no rule {topic!r}, expected one like {Rule.UNREADABLE}: `fresco explain` lists them")
-    return _page(known, RULES[known])
+    rule = named.find(topic)
+    return _page(rule, RULES[rule])
 
 
 def _page(rule: Rule, one: Explained) -> str:

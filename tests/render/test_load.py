@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
+from yaml._yaml import CParser
 
 from render.document import prefix
 from render.load import is_yaml, load_file, plain
@@ -107,6 +108,20 @@ def test_places_are_those_of_keys_and_values() -> None:
     assert places.at(()).value == (6, 1)
     assert places.exactly(("spec", "nothing")) is None
     assert places.at(("spec", "model", 0, "é")).is_flow
+
+
+def test_the_places_of_all_documents_of_a_file_are_found_in_one_reading(monkeypatch: pytest.MonkeyPatch) -> None:
+    file = load_file("a.yaml", "---\n".join(f"{HEAD}number: {number}\n" for number in range(9)).encode())
+    readings: list[str] = []
+
+    def counting(text: str) -> CParser:
+        readings.append(text)
+        return CParser(text)
+
+    monkeypatch.setattr("render.load.CParser", counting)
+    at = [one.places().at(("number",)).value for one in file.documents]
+    assert at == [(2 + 3 * number, 9) for number in range(9)]
+    assert len(readings) == 1
 
 
 def test_files_that_do_not_claim_the_group_are_left_alone() -> None:

@@ -7,7 +7,8 @@ from typing import get_args, get_type_hints
 import pytest
 
 from render import gateways
-from render.rules import Rule
+from render.errors import NotFound
+from render.rules import Rule, named
 from render.rules.explained import BASE, Example
 from render.rules.table import RULES
 from schemas.resources import Gateway
@@ -51,3 +52,23 @@ def test_an_explanation_is_a_title_and_whole_sentences(rule: Rule) -> None:
 
 def test_every_implementation_that_may_be_named_is_in_the_table_of_gateways() -> None:
     assert set(get_args(get_type_hints(Gateway)["implementation"])) == set(gateways.IMPLEMENTATIONS)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("FR43", "there is no rule 'FR43', did you mean FR043?"),
+        ("43", "there is no rule '43', did you mean FR043?"),
+        ("fr0043", "there is no rule 'fr0043', did you mean FR043?"),
+        ("FR999", "there is no rule 'FR999', expected one like FR001: `fresco explain` lists them"),
+        ("FR430", "there is no rule 'FR430', expected one like FR001: `fresco explain` lists them"),
+        ("NO_DIGEST", "there is no rule 'NO_DIGEST', expected one like FR001: `fresco explain` lists them"),
+    ],
+)
+def test_who_names_no_rule_is_told_the_one_with_that_number_or_where_all_are(text: str, words: str) -> None:
+    with pytest.raises(NotFound, match=re.escape(words) + "$"):
+        named.find(text)
+
+
+def test_a_rule_is_found_in_large_letters_and_small() -> None:
+    assert [named.find(text) for text in ("FR043", "fr043")] == [Rule.STEPS_WITHOUT_CANARY] * 2

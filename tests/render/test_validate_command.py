@@ -269,6 +269,8 @@ def test_wrong_use_is_said_in_one_line(
     [
         (["--select", "FR43"], "there is no rule 'FR43', did you mean FR043?"),
         (["--ignore", "FR010,"], "there is no rule ''"),
+        (["--ignore", "FR999"], "there is no rule 'FR999', expected one like FR001: `fresco explain` lists them"),
+        (["--select", "FR043,foo"], "there is no rule 'foo', expected one like FR001: `fresco explain` lists them"),
         (["--format", "xml"], "invalid choice: 'xml'"),
         (["--severity", "fatal"], "invalid choice: 'fatal'"),
     ],

@@ -272,6 +272,9 @@ def compared(before: Files, after: Files, now: Tree | None = None) -> ClusterCha
     return cluster_change(Sides(status, wanted(before, status), wanted(after, status)), now="here")
 
 
+TWICE = "while both revisions are loaded, models need up to 4Gi of 24Gi in a pod"
+
+
 def one_model(revision: int, *, canary: int = 2, **more: Any) -> Files:
     """A server with one Deployment."""
     return repository(server("gpu-a", canary=canary), deployment("scorer", revision, on="gpu-a", **more))
@@ -345,7 +348,7 @@ def test_what_is_in_hand_for_another_revision_ends_first() -> None:
     assert found.what is What.ROLLOUT
     assert found.before is not None
     assert found.before.revision == "1"
-    assert found.notes == ("the rollout of revision 2, which is in hand, ends first",)
+    assert found.notes == ("the rollout of revision 2, which is in hand, ends first", TWICE)
 
 
 def test_a_policy_applies_to_what_is_in_hand_from_its_step_on() -> None:
@@ -404,6 +407,7 @@ def test_a_rollout_of_a_server_that_is_in_hand_is_mentioned() -> None:
     assert change.servers[0].notes == ("after the work on its pods that is in hand",)
     assert change.deployments[0].notes == (
         "begins when the pods of fraud/gpu-a are replaced, or they are when this is through",
+        TWICE,
     )
 
 
@@ -460,6 +464,29 @@ def test_memory_counts_a_second_copy_of_each_emergency_and_of_the_largest_of_the
         6656 << 20,
         24 << 30,
     )
+
+
+def noted(base: Files, head: Files) -> tuple[str, ...]:
+    """What is told beside the only Deployment that differs."""
+    (change,) = compared(base, head).deployments
+    return change.notes
+
+
+def test_what_is_needed_meanwhile_is_told_where_both_revisions_are_loaded() -> None:
+    assert noted(one_model(1), one_model(2)) == (TWICE,)
+    assert noted(one_model(1), one_model(2, memory="512Mi")) == (TWICE.replace("4Gi of", "2560Mi of"),)
+    roomy = repository(server("gpu-a", resources={"gpu": {"count": 1}}))
+    one, two = ({**one_model(revision), **roomy} for revision in (1, 2))
+    assert noted(one, two) == (TWICE.replace(" of 24Gi", ""),)
+
+
+def test_where_one_revision_is_loaded_at_a_time_nothing_is_told_of_memory() -> None:
+    servers = repository(server("gpu-a"), server("gpu-b"))
+    one = {**servers, **repository(deployment("scorer", 1, on="gpu-a"))}
+    assert noted(servers, one) == ()
+    assert noted(one, servers) == ()
+    assert noted(one, {**servers, **repository(deployment("scorer", 1, on="gpu-b"))}) == ()
+    assert noted(one, {**one, **repository(deployment("scorer", 1, on="gpu-a", rollout={"bake": "1s"}))}) == ()
 
 
 # ---- what differs
