@@ -5,9 +5,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from render.capacity import available
-from render.diff.model import DeploymentChange, Memory, What
 from render.diff.outcome import Sides, ended
 from render.diff.servers import pods
+from schemas.change import DeploymentChange, Memory, What
 from schemas.resources import Strategy
 from schemas.status import ModelRevision, ServerStatus, SliceName, Tree
 
