@@ -10,12 +10,12 @@ from render.diff import sentences, words
 from render.diff.deployments import deployments
 from render.diff.fields import differences
 from render.diff.memory import memory, told
-from render.diff.model import ClusterChange, ServerChange
 from render.diff.objects import objects
 from render.diff.outcome import Sides, outcome
 from render.diff.servers import rolling, servers
 from render.normal import Wanted
 from render.rules import Rule
+from schemas.change import ClusterChange, ServerChange
 from schemas.status import Finding, RepositoryStatus
 
 _ABSENCES = (Rule.DELETION_HELD, Rule.DELETION_UNTRUSTED)

@@ -8,10 +8,10 @@ import msgspec
 
 from render.capacity import available
 from render.diff.deployments import is_work
-from render.diff.model import DeploymentChange, Memory, What
 from render.diff.outcome import Sides, ended
 from render.diff.servers import pods
 from render.diff.words import quantity
+from schemas.change import DeploymentChange, Memory, What
 from schemas.resources import Strategy
 from schemas.status import ModelRevision, ServerStatus, SliceName, Tree
 

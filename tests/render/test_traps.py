@@ -208,8 +208,8 @@ def closed(monkeypatch: pytest.MonkeyPatch) -> None:
     children = WorkingTree._children
 
     def listed(files: WorkingTree, folder: str) -> list[os.DirEntry[str]]:
-        if folder.endswith("closed/"):
-            raise PermissionError(13, "Permission denied", folder)
+        if files.real(folder).name == "closed":
+            raise PermissionError(13, "Permission denied", str(files.real(folder)))
         return children(files, folder)
 
     monkeypatch.setattr(WorkingTree, "_children", listed)

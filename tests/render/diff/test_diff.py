@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 from render import plan
 from render.cli import main
 from render.diff.change import cluster_change
-from render.diff.model import Action, ClusterChange, ServerWhat, What
 from render.diff.outcome import Sides, nothing, outcome
 from render.diff.text import WIDTH
 from render.load import Loaded, load_file
 from render.normal import Wanted, accept
 from render.settled import settled
 from schemas.base import utc
+from schemas.change import Action, ClusterChange, ServerWhat, What
 from schemas.status import Cause, FailedRevision, FailedTemplate, Progress, ServerProgress, Stage, Tree, Work
 from tests.render.diff.repository import (
     AFTER,
@@ -34,6 +34,7 @@ from tests.render.diff.repository import (
     server,
     settings,
 )
+from tests.support import contracts
 from tests.support.git import commit_files, git
 from tests.support.golden import Golden
 from tests.support.simulator import Simulator
@@ -62,9 +63,10 @@ def put(folder: Path, files: Files) -> None:
 
 
 def told(capsys: pytest.CaptureFixture[str], *arguments: str | Path, code: int = 0) -> dict[str, Any]:
-    """What `fresco diff` prints as JSON."""
+    """What `fresco diff` prints as JSON, which keeps its contract."""
     assert main(["diff", "--format", "json", *map(str, arguments)]) == code
     found: dict[str, Any] = json.loads(capsys.readouterr().out)
+    contracts.check("change", found)
     return found
 
 
@@ -86,6 +88,13 @@ def test_a_change_of_each_kind(
     folder = checkout(tmp_path / "repository", BEFORE, AFTER)
     assert main(["diff", "-C", str(folder), "main~1", "main", *arguments]) == 1
     golden.check(EXPECTED / name, capsys.readouterr().out)
+
+
+@pytest.mark.parametrize("arguments", [[], ["--objects"]])
+def test_json_keeps_its_contract(arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = checkout(tmp_path / "repository", BEFORE, AFTER)
+    change = told(capsys, "-C", folder, "main~1", "main", *arguments, code=1)
+    assert {bool(one["patch"]) for one in change["clusters"][0]["objects"]["changes"]} == {bool(arguments)}
 
 
 def test_text_fits_100_columns(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
