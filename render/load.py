@@ -14,8 +14,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
-from functools import partial
-from itertools import islice
+from functools import lru_cache, partial
 from typing import Any
 
 from yaml import MarkedYAMLError, YAMLError
@@ -245,7 +244,14 @@ def every_places(content: bytes) -> Iterator[Places]:
 
 
 def _places(content: bytes, index: int) -> Places:
-    return next(islice(every_places(content), index, None))
+    return _all_places(content)[index]
+
+
+@lru_cache(maxsize=3)
+def _all_places(content: bytes) -> tuple[Places, ...]:
+    """Those of the files last asked for, which are often asked for again at once: the one with many findings, and, of a
+    finding about two, its server's and fresco.yaml."""
+    return tuple(every_places(content))
 
 
 class _Reader:

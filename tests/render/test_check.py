@@ -23,7 +23,7 @@ def shown(one: Finding | OtherPlace | None) -> str:
         ("slice-name-taken", "FR020", {"other.yaml:3:18": "server.yaml:3:18"}),
         ("missing-server", "FR021", {"scorer.yaml:5:11": "server.yaml:3:18"}),
         ("invalid-server", "FR021", {"scorer.yaml:5:11": "server.yaml:3:18"}),
-        ("duplicate-model", "FR022", {"copy.yaml:10:11": "scorer.yaml:7:5"}),
+        ("duplicate-model", "FR022", {"copy.yaml:10:11": "scorer.yaml:6:3"}),
         ("duplicate-route", "FR023", {"b.yaml:10:19": "a.yaml:10:19"}),
         ("memory", "FR046", {"b.yaml:10:13": "server.yaml:8:14"}),
         ("two-repositories", "FR051", {"fresco.yaml:13:1": "fresco.yaml:1:1"}),
