@@ -18,6 +18,7 @@ from render.memo import Memo
 from render.places import place
 from render.resource import DEPLOYMENT, REPOSITORY, SERVER, Resource, identify, place_in
 from render.rules import Rule
+from render.rules.second import SECOND
 from render.second import Sides
 from render.settings import Settings
 from render.validate import Host, Scope
@@ -309,7 +310,7 @@ class _Acceptance:
             host = self._hosts.get(server)
             resources = host.template.resources if host is not None else None
             for key, rule, path, message in self._made(_crowded, server, server, tuple(models.items()), resources):
-                self._refuse(key, rule, path, message, self._first(SERVER, server), ("spec", "resources"))
+                self._refuse(key, rule, path, message, self._first(SERVER, server), SECOND[rule].path)
 
     @property
     def _before(self) -> Mapping[str, DeploymentStatus]:

@@ -65,7 +65,7 @@ SECOND: Final[Mapping[str, Second]] = MappingProxyType(
         Rule.STEPS_WITHOUT_CANARY: _CANARY,
         Rule.STEP_TOO_LARGE: _CANARY,
         Rule.MEMORY_TOO_SMALL: Second(Whose.SERVER, ("spec", "resources")),
-        Rule.CONFIG_TOO_LARGE: Second(Whose.SERVER, ("spec", "resources")),
+        Rule.CONFIG_TOO_LARGE: Second(Whose.SERVER, _NAME),
         Rule.DEADLINE_TOO_SHORT: Second(Whose.REPOSITORY, (*_IN_CLUSTER, "gateway", "settle")),
         Rule.ANALYSIS_BLIND: _CANARY,
         Rule.EXTRA_REPOSITORY: Second(Whose.REPOSITORY, ()),
@@ -110,3 +110,12 @@ ONE_PLACE: Final[frozenset[str]] = frozenset(
         Rule.IGNORED_ERROR,
     }
 )
+
+
+def places(rule: str) -> list[str]:
+    """A sentence that says where the second place of its findings is; none where there is only one."""
+    second = SECOND.get(rule)
+    if second is None:
+        return []
+    path = ".".join(map(str, second.path))
+    return [f"Its findings show `{path}` of {second.whose} too." if path else f"Its findings show {second.whose} too."]

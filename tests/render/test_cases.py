@@ -16,6 +16,8 @@ from render.errors import InvalidRepository
 from render.load import comments, load
 from render.normal import accept
 from render.repository import WorkingTree
+from render.rules import Rule
+from render.rules.second import SECOND
 from render.settled import settled
 from schemas.resources import RepositorySpec
 from schemas.status import Finding
@@ -81,6 +83,22 @@ def test_what_is_wrong_is_said(name: str, golden: Golden) -> None:
     paths = "".join(f"{path}\n" for path in sorted(manifests))
     golden.check_tree(CASES / "bad" / name / "expected", {"findings.txt": lines(found), "manifests.txt": paths})
     assert found
+
+
+ALONE = {
+    "gateway-without-rewrites": {Rule.GATEWAY_LACKS},  # it stands at the second place itself
+    "michelangelo-unsettled": {Rule.NO_VERSION},  # the default image stands in no file
+    "no-version": {Rule.NO_VERSION},
+    "other-backend": {Rule.UNSUPPORTED_TYPE},  # of a server, not of a Deployment on it
+    "server-settings": {Rule.NO_VERSION},
+}
+
+
+@pytest.mark.parametrize(("kind", "name"), [(kind, name) for kind in ("bad", "good") for name in folders(kind)])
+def test_a_finding_of_a_rule_about_two_places_names_both(kind: str, name: str) -> None:
+    found, _ = rendered(CASES / kind / name)
+    lacking = {one.rule for one in found if one.rule in SECOND and one.other is None}
+    assert lacking == ALONE.get(name, set())
 
 
 @pytest.mark.parametrize("name", folders("status"))

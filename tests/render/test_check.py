@@ -10,6 +10,7 @@ from render.repository import WorkingTree
 from schemas.status import Finding, OtherPlace
 
 BAD = Path(__file__).parents[1] / "cases" / "bad"
+GATEWAY = "      gateway: {name: public, namespace: gateway}\n"
 
 
 def shown(one: Finding | OtherPlace | None) -> str:
@@ -33,6 +34,14 @@ def shown(one: Finding | OtherPlace | None) -> str:
 def test_a_finding_about_two_places_names_both(case: str, rule: str, places: dict[str, str]) -> None:
     found = check(WorkingTree(BAD / case / "repo")).findings
     assert {shown(one): shown(one.other) for one in found if one.rule == rule} == places
+
+
+def test_what_two_clusters_refuse_is_said_once_with_the_place_of_the_first() -> None:
+    repository = BAD / "file-outside-local" / "repo"
+    cluster = "    - name: prod\n"
+    both = (repository / "fresco.yaml").read_text().replace(cluster, f"{cluster}{GATEWAY}    - name: stage\n")
+    found = check(Replaced(WorkingTree(repository), "fresco.yaml", both.encode())).findings
+    assert [(one.rule, shown(one.other)) for one in found] == [("FR035", "fresco.yaml:5:7")]
 
 
 @pytest.mark.parametrize(
