@@ -19,7 +19,7 @@ from render.places import place
 from render.resource import DEPLOYMENT, REPOSITORY, SERVER, Resource, identify, place_in
 from render.rules import Rule
 from render.rules.second import SECOND
-from render.second import Sides
+from render.second import Context
 from render.settings import Settings
 from render.validate import Host, Scope
 from schemas import limits
@@ -343,33 +343,33 @@ class _Acceptance:
     # ---- where it is
 
     def _tell_both_places(self) -> None:
-        """Of what has findings, because it costs reading the other file again."""
+        """Of what has findings, because it costs reading the other file again: the rest has been decided by values."""
         for key, server in self._servers.items():
             if server.findings:
-                self._servers[key] = self._with_places(f"{SERVER} {key}", server, self._sides_of_server(key))
+                self._servers[key] = self._with_places(f"{SERVER} {key}", server, self._context_of_server(key))
         for key, deployment in self._deployments.items():
             if deployment.findings:
-                sides = self._sides_of_deployment(key)
-                self._deployments[key] = self._with_places(f"{DEPLOYMENT} {key}", deployment, sides)
+                context = self._context_of_deployment(key)
+                self._deployments[key] = self._with_places(f"{DEPLOYMENT} {key}", deployment, context)
 
-    def _with_places(self, name: str, one: A, sides: Sides) -> A:
-        targets = [second.target(finding, sides) for finding in one.findings]
+    def _with_places(self, name: str, one: A, context: Context) -> A:
+        targets = [second.target(finding, context) for finding in one.findings]
         others = tuple(self._made(second.found, to, to) if to is not None else None for to in targets)
         return self._made(_pointing, name, one, others) if any(others) else one
 
-    def _sides_of_server(self, key: str) -> Sides:
+    def _context_of_server(self, key: str) -> Context:
         resource = self._first(SERVER, key)
         spec = resource.spec if resource is not None else None
         backend = spec.spec.backend.type if isinstance(spec, InferenceServer) else ""
-        return Sides(self._settings.document, self._settings.index, key.split("/")[0], backend=backend)
+        return Context(self._settings.document, self._settings.index, key.split("/")[0], backend=backend)
 
-    def _sides_of_deployment(self, key: str) -> Sides:
+    def _context_of_deployment(self, key: str) -> Context:
         """What was accepted before this and stands in no file any more has no place."""
         resource = self._first(DEPLOYMENT, key)
-        place = _place(resource.spec) if resource is not None and isinstance(resource.spec, Deployment) else ""
-        is_accepted = isinstance(self._servers.get(place), WantedServer)
-        server = self._first(SERVER, place) if is_accepted else None
-        return Sides(self._settings.document, self._settings.index, key.split("/")[0], server)
+        home = _place(resource.spec) if resource is not None and isinstance(resource.spec, Deployment) else ""
+        is_accepted = isinstance(self._servers.get(home), WantedServer)
+        server = self._first(SERVER, home) if is_accepted else None
+        return Context(self._settings.document, self._settings.index, key.split("/")[0], server)
 
 
 # ---- one resource

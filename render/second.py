@@ -14,7 +14,7 @@ from render.rules.second import BACKEND, CLUSTER, NAMESPACE, SECOND, Whose
 from schemas.status import Finding, OtherPlace
 
 
-class Sides(NamedTuple):
+class Context(NamedTuple):
     """What the findings of one resource may be about besides it. `repository`: the document in fresco.yaml; `cluster`:
     the index of its cluster that is looked at. `server`: a Deployment's, where it is accepted as it is written."""
 
@@ -33,16 +33,20 @@ class Target(NamedTuple):
     must_exist: bool
 
 
-def target(finding: Finding, sides: Sides) -> Target | None:
+def target(finding: Finding, context: Context) -> Target | None:
     """Where the second place of `finding` is; None where it has one already, or is about one place alone."""
     second = SECOND.get(finding.rule) if finding.other is None else None
     if second is None or second.whose is Whose.OTHER:
         return None
     if second.whose is Whose.SERVER:
-        server = sides.server
+        server = context.server
         return None if server is None else Target(server.document, server.own_path(second.path), second.must_exist)
-    known: dict[str | int, str | int] = {NAMESPACE: sides.namespace, CLUSTER: sides.cluster, BACKEND: sides.backend}
-    return Target(sides.repository, tuple(known.get(part, part) for part in second.path), second.must_exist)
+    known: dict[str | int, str | int] = {
+        NAMESPACE: context.namespace,
+        CLUSTER: context.cluster,
+        BACKEND: context.backend,
+    }
+    return Target(context.repository, tuple(known.get(part, part) for part in second.path), second.must_exist)
 
 
 def found(target: Target) -> OtherPlace | None:
@@ -58,7 +62,7 @@ def pointing(finding: Finding, other: OtherPlace | None) -> Finding:
     return finding if other is None else msgspec.structs.replace(finding, other=other)
 
 
-def with_both(finding: Finding, sides: Sides) -> Finding:
+def with_both(finding: Finding, context: Context) -> Finding:
     """`finding` with its second place, where there is one."""
-    to = target(finding, sides)
+    to = target(finding, context)
     return pointing(finding, found(to) if to is not None else None)

@@ -10,7 +10,7 @@ from render.document import REPOSITORY_FILE, Document, Loaded, LoadedFile
 from render.explain import listed
 from render.resource import REPOSITORY, Resource, identify
 from render.rules import Rule
-from render.second import Sides, with_both
+from render.second import Context, with_both
 from render.validate import Scope
 from schemas.resources import Cluster, Repository, RepositorySpec
 from schemas.status import Finding
@@ -93,8 +93,8 @@ def _checked(resource: Resource) -> _Read | tuple[Finding, ...]:
     if not isinstance(resource.spec, Repository):
         return resource.findings
     spec = resource.spec.spec
-    sides = Sides(resource.document, _slowest(spec.clusters))
-    return tuple(with_both(one, sides) for one in validate.repository(resource, spec)) or _Read(resource, spec)
+    context = Context(resource.document, _slowest(spec.clusters))
+    return tuple(with_both(one, context) for one in validate.repository(resource, spec)) or _Read(resource, spec)
 
 
 def _slowest(clusters: Sequence[Cluster]) -> int:
