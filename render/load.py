@@ -270,13 +270,14 @@ def every_places(content: bytes) -> Iterator[Places]:
 
 
 def _places(content: bytes, index: int) -> Places:
-    return _places_of_file(content)[index]
+    return _all_places(content)[index]
 
 
-@lru_cache(maxsize=8)
-def _places_of_file(content: bytes) -> tuple[Places, ...]:
-    """Whoever asks for one document of a file asks for its neighbours next: without this each would cost the whole
-    file. Few are remembered, because an agent holds all files for as long as it runs."""
+@lru_cache(maxsize=3)
+def _all_places(content: bytes) -> tuple[Places, ...]:
+    """Those of the files last asked for, which are often asked for again at once: the one with many findings, and, of a
+    finding about two, its server's and fresco.yaml. Few are kept, because an agent would keep them for as long as it
+    runs."""
     return tuple(every_places(content))
 
 

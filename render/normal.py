@@ -4,20 +4,22 @@ A resource that cannot be accepted, or whose absence cannot be trusted, keeps wh
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import Final, NamedTuple, TypeVar
 
 import msgspec
 
-from render import absences, claims, compat, lockfile, resolve, settings, validate
+from render import absences, claims, compat, lockfile, resolve, second, settings, validate
 from render.capacity import Size, config_bytes
 from render.document import REPOSITORY_FILE, Document, Loaded, Path, concerns, prefix
 from render.errors import InvalidRepository
 from render.memo import Memo
 from render.places import place
-from render.resource import DEPLOYMENT, REPOSITORY, SERVER, Resource
+from render.resource import DEPLOYMENT, REPOSITORY, SERVER, Resource, place_in
 from render.rules import Rule
+from render.rules.second import SECOND
+from render.second import Context
 from render.settings import Settings
 from render.validate import Host, Scope
 from schemas import limits
@@ -27,6 +29,7 @@ from schemas.status import (
     DeploymentStatus,
     Finding,
     ModelRevision,
+    OtherPlace,
     Replicas,
     RepositoryStatus,
     RolloutPolicy,
@@ -41,6 +44,7 @@ from schemas.status import (
 SLICE_ENDINGS: Final = ("-main", "-canary")  # of what the Services of a server's slices are called
 
 S = TypeVar("S", ServerStatus, DeploymentStatus)
+A = TypeVar("A", "WantedServer | Kept", "WantedDeployment | Kept")
 Stakes = tuple[tuple[claims.Claim, ...], tuple[claims.Claim, ...]]
 
 
@@ -181,6 +185,7 @@ class _Acceptance:
         self._share()
         self._give_room()
         held = self._absent()
+        self._tell_both_places()
         return Wanted(
             repository=resolve.repository_status(
                 self._settings.cluster,
@@ -213,7 +218,8 @@ class _Acceptance:
             self._resources[resource.kind].setdefault(resource.key, []).append(resource)
         elif document.file != REPOSITORY_FILE:
             message = "a Repository is read from fresco.yaml at the top alone"
-            self._loose.append(resource.finding(Rule.EXTRA_REPOSITORY, ("kind",), message))
+            read = place_in(self._settings.document, ())
+            self._loose.append(resource.finding(Rule.EXTRA_REPOSITORY, ("kind",), message, other=read))
 
     def _scope(self, key: str) -> Scope:
         namespace = key.split("/")[0]
@@ -299,7 +305,7 @@ class _Acceptance:
             host = self._hosts.get(server)
             resources = host.template.resources if host is not None else None
             for key, rule, path, message in self._made(_crowded, server, server, tuple(models.items()), resources):
-                self._refuse(key, rule, path, message, self._first(SERVER, server), ("spec", "resources"))
+                self._refuse(key, rule, path, message, self._first(SERVER, server), SECOND[rule].path)
 
     @property
     def _before(self) -> Mapping[str, DeploymentStatus]:
@@ -328,6 +334,37 @@ class _Acceptance:
             else:
                 self._deployments[key] = Kept((finding,))
         return judged.held
+
+    # ---- where it is
+
+    def _tell_both_places(self) -> None:
+        """Of what has findings, because it costs reading the other file again: the rest has been decided by values."""
+        for key, server in self._servers.items():
+            if server.findings:
+                self._servers[key] = self._with_places(f"{SERVER} {key}", server, self._context_of_server(key))
+        for key, deployment in self._deployments.items():
+            if deployment.findings:
+                context = self._context_of_deployment(key)
+                self._deployments[key] = self._with_places(f"{DEPLOYMENT} {key}", deployment, context)
+
+    def _with_places(self, name: str, one: A, context: Context) -> A:
+        targets = [second.target(finding, context) for finding in one.findings]
+        others = tuple(self._made(second.found, to, to) if to is not None else None for to in targets)
+        return self._made(_pointing, name, one, others) if any(others) else one
+
+    def _context_of_server(self, key: str) -> Context:
+        resource = self._first(SERVER, key)
+        spec = resource.spec if resource is not None else None
+        backend = spec.spec.backend.type if isinstance(spec, InferenceServer) else ""
+        return Context(self._settings.document, self._settings.index, key.split("/")[0], backend=backend)
+
+    def _context_of_deployment(self, key: str) -> Context:
+        """What was accepted before this and stands in no file any more has no place."""
+        resource = self._first(DEPLOYMENT, key)
+        home = _place(resource.spec) if resource is not None and isinstance(resource.spec, Deployment) else ""
+        is_accepted = isinstance(self._servers.get(home), WantedServer)
+        server = self._first(SERVER, home) if is_accepted else None
+        return Context(self._settings.document, self._settings.index, key.split("/")[0], server)
 
 
 # ---- one resource
@@ -458,6 +495,11 @@ def _host_before(status: ServerStatus) -> Host | None:
     if template is None or "main" not in status.slices:
         return None
     return Host(template, {name: one.replicas for name, one in status.slices.items()})
+
+
+def _pointing(one: A, others: tuple[OtherPlace | None, ...]) -> A:
+    """`one`, whose findings have `others` as their second places; None leaves a finding as it is."""
+    return replace(one, findings=tuple(map(second.pointing, one.findings, others)))
 
 
 # ---- what only one can have

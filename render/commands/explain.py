@@ -9,6 +9,7 @@ from render import fields
 from render.errors import ExitCode
 from render.rules import Rule, named
 from render.rules.explained import Example, Explained
+from render.rules.second import places
 from render.rules.table import RULES
 
 EXAMPLES = """\
@@ -44,7 +45,8 @@ def _explained(topic: str) -> str:
 
 
 def _page(rule: Rule, one: Explained) -> str:
-    parts = [f"{rule} {one.title}", fill(one.why, 100), *_side("Wrong", one.wrong), *_side("Right", one.right)]
+    why = fill(" ".join([one.why, *places(rule)]), 100)
+    parts = [f"{rule} {one.title}", why, *_side("Wrong", one.wrong), *_side("Right", one.right)]
     return "\n\n".join([*parts, _READING]) + "\n"
 
 

@@ -10,6 +10,7 @@ from render import gateways
 from render.errors import NotFound
 from render.rules import Rule, named
 from render.rules.explained import BASE, Example
+from render.rules.second import ONE_PLACE, SECOND
 from render.rules.table import RULES
 from schemas.resources import Gateway
 from tests.support.rule_examples import found
@@ -25,6 +26,24 @@ def test_every_rule_has_a_case_of_its_own() -> None:
     texts = [path.read_text("utf-8") for path in CASES.glob("*/expected/findings.txt")]
     shown = {rule for text in texts for rule in re.findall(r":\d+:\d+: (FR\d{3}) ", text)}
     assert {str(rule) for rule in Rule} - shown == set()
+
+
+def test_every_rule_is_about_two_places_or_about_one() -> None:
+    assert set(SECOND) | ONE_PLACE == {str(rule) for rule in Rule}
+    assert not set(SECOND) & ONE_PLACE
+
+
+def test_every_rule_about_two_places_has_a_case_that_shows_both() -> None:
+    texts = [path.read_text("utf-8") for path in CASES.glob("*/expected/findings.txt")]
+    shown = {rule for text in texts for rule in re.findall(r":\d+:\d+: (FR\d{3}) .*\n    and ", text)}
+    assert set(SECOND) - shown == set()
+
+
+@pytest.mark.parametrize("rule", sorted(SECOND.keys() - {Rule.NO_VERSION}))  # the default image stands in no file
+def test_the_wrong_example_of_a_rule_about_two_places_shows_both(rule: Rule) -> None:
+    mine = [one for one in found(RULES[rule].wrong) if one.rule == rule]
+    assert mine
+    assert [one for one in mine if one.other is None] == []
 
 
 def test_nothing_is_wrong_with_what_the_examples_leave_out() -> None:

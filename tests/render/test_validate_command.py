@@ -160,7 +160,7 @@ def test_services_get_paths_from_the_top_of_the_work_tree(
         (["scorer.yaml"], ["scorer.yaml"]),
         (["below"], ["below/twins.yaml"]),
         (["below", "hasty.yaml"], ["below/twins.yaml", "hasty.yaml"]),
-        (["servers.yaml"], ["scorer.yaml"]),  # the other place: the server that was probably meant
+        (["servers.yaml"], ["hasty.yaml", "scorer.yaml", "warned.yaml"]),  # the other place: the server that is meant
         (["silent.yaml"], []),
     ],
 )
