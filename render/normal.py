@@ -601,12 +601,12 @@ def _second_copy(wanted: WantedDeployment | Kept | None, before: DeploymentStatu
     """The revision that is to be loaded beside the current one, under its name. A base model never is: its pods are
     replaced."""
     current = before.current if before is not None else None
-    if before is None or current is None or current.type is ModelType.BASE:
+    if before is None or current is None:
         return None
     asked = [wanted.model] if isinstance(wanted, WantedDeployment) and not _has_failed(wanted.model, before) else []
     asked += [before.candidate] if before.candidate is not None else []
-    asked = [one for one in asked if one.type is not ModelType.BASE]
-    return next((one for one in asked if place(one) == place(current) and one.model_hash != current.model_hash), None)
+    beside = [one for one in asked if one.type is not ModelType.BASE and place(one) == place(current)]
+    return next((one for one in beside if one.model_hash != current.model_hash), None)
 
 
 def _has_failed(model: ModelRevision, before: DeploymentStatus) -> bool:
