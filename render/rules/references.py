@@ -98,7 +98,7 @@ REFERENCES: Final[Table] = {
         title="An adapter's server has a base model",
         why="vLLM starts on its base model, and an adapter is a change of that one. A model on vLLM is an adapter "
         "unless it says `type: base`.",
-        wrong=Example(f"{_VLLM}---\nkind: Deployment\nspec:\n  model: {{type: null}}\n", also=_NOT_RENDERED),
+        wrong=Example(f"{_VLLM}---\nkind: Deployment\nspec:\n  model: {{type: adapter}}\n", also=_NOT_RENDERED),
         right=Example(f"{_VLLM}---\n{_BASE}", also=_NOT_RENDERED),
     ),
 }
