@@ -302,8 +302,8 @@ class _Acceptance:
 
     def _bases(self) -> Iterator[str]:
         """The servers that have a base model, and those that one is asked for on, whatever is wrong with it."""
-        for key, resources in self._resources[DEPLOYMENT].items():
-            yield from (f"{_namespace(key)}/{server}" for one in resources for server in _base_of(one))
+        for resources in self._resources[DEPLOYMENT].values():
+            yield from (server for one in resources if (server := server_of_base(one)) is not None)
         for key, status in self._before.items():
             there = (one for one in (status.current, status.candidate) if one is not None)
             yield from (f"{_namespace(key)}/{one.server}" for one in there if one.type is ModelType.BASE)
@@ -533,14 +533,14 @@ def _is_adapter(spec: Deployment) -> bool:
     return resolve.model_type(spec, BackendType.VLLM) is ModelType.ADAPTER
 
 
-def _base_of(resource: Resource) -> tuple[str, ...]:
-    """The name of the server whose base model a Deployment asks for, told from the document: its adapters need not wait
-    for what is wrong elsewhere in it."""
+def server_of_base(resource: Resource) -> str | None:
+    """The key of the server that a Deployment is to be the base model of, told from its document: adapters need not
+    wait for what is wrong elsewhere in it."""
     match resource.document.value:
-        case {"spec": {"server": str(server), "model": {"type": ModelType.BASE.value}}}:
-            return (server,)
+        case {"spec": {"server": str(name), "model": {"type": ModelType.BASE.value}}} if resource.kind == DEPLOYMENT:
+            return f"{_namespace(resource.key)}/{name}"
         case _:
-            return ()
+            return None
 
 
 # ---- what only one can have

@@ -72,7 +72,7 @@ def deployments(draw: some.DrawFn, namespace: str, name: str) -> str:
         f"spec:\n  server: {draw(mostly('s', 't', 'u'))}",
         draw(mostly("", "  rollout: {bake: 1m}", "  rollout: {steps: [{weight: 10}]}", "  rollout: {paused: true}")),
         draw(mostly("", *(f"  traffic: {{{one}}}" for one in ROUTES))),
-        "  model:\n    revision: '1'",
+        f"  model:\n    {draw(some.sampled_from(['revision'] * 9 + ['revison']))}: '1'",
         draw(mostly("    uri: s3://m/x", "    uri:  s3://n/x", "    uri: pvc://disk/x", "    uri: file:///x")),
         draw(mostly(f"    digest: sha256:{'9f' * 32}", f"    digest: sha256:{'ab' * 32}", "")),
         draw(mostly("", "    name: m")),
