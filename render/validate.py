@@ -106,14 +106,6 @@ def _server_name(resource: Resource, server: InferenceServer, scope: Scope) -> I
         yield resource.finding(Rule.NAME_TOO_LONG, at, f"{name!r} is a name that Kubernetes uses itself")
 
 
-def _backend(resource: Resource, server: InferenceServer, scope: Scope) -> Iterator[Finding]:
-    if server.spec.backend.type is not BackendType.TRITON:
-        message = (
-            f"expected triton, this version of Fresco renders nothing else, got {server.spec.backend.type.value!r}"
-        )
-        yield resource.finding(Rule.UNSUPPORTED_TYPE, ("spec", "backend", "type"), message)
-
-
 def _replicas(resource: Resource, server: InferenceServer, scope: Scope) -> Iterator[Finding]:
     wanted = server.spec.replicas
     at: Path = ("spec", "replicas")
@@ -433,7 +425,6 @@ def _paths(resource: Resource, spec: RepositorySpec) -> Iterator[Finding]:
 
 _SERVER_CHECKS: tuple[Callable[[Resource, InferenceServer, Scope], Iterator[Finding]], ...] = (
     _server_name,
-    _backend,
     _replicas,
     _image,
     _credentials,

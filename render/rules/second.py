@@ -55,6 +55,8 @@ SECOND: Final[Mapping[str, Second]] = MappingProxyType(
         # Without the Repository's own image it is the default, which stands in no file.
         Rule.NO_VERSION: Second(Whose.REPOSITORY, ("spec", "images", BACKEND), must_exist=True),
         Rule.OTHER_NAMESPACE: Second(Whose.OTHER, _NAME),
+        Rule.SECOND_BASE_MODEL: Second(Whose.OTHER, ("spec", "model", "type")),
+        Rule.NO_BASE_MODEL: Second(Whose.OTHER, _NAME),
         Rule.HOSTNAME_NOT_GRANTED: _granted("hostnames"),
         Rule.PATH_NOT_GRANTED: _granted("paths"),
         Rule.STORAGE_NOT_GRANTED: _granted("storage"),
