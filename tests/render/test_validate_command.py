@@ -73,6 +73,18 @@ def test_a_change_is_compared_with_what_is_committed(below: str, tmp_path: Path,
     assert validate("-C", root) == (0, [])
 
 
+def test_what_is_odd_about_a_change_is_silenced_while_it_is_one(tmp_path: Path, validate: Validate) -> None:
+    git("init", "--quiet", "--initial-branch=main", cwd=tmp_path)
+    commit_base(tmp_path, "")
+    reason = "  # fresco: ignore FR063 because the label was wrong"
+    text = BASE["scorer.yaml"].replace("9f", "7c").replace('revision: "1"', f'revision: "1"{reason}')
+    (tmp_path / "scorer.yaml").write_text(text)
+    assert validate("-C", tmp_path) == (0, [])
+    git("commit", "--quiet", "--all", "--message", "again", cwd=tmp_path)
+    code, lines = validate("-C", tmp_path)
+    assert (code, rules(lines)) == (0, {"FR072"})  # it has had its time
+
+
 def test_before_the_first_commit_nothing_is_compared(tmp_path: Path, validate: Validate) -> None:
     git("init", "--quiet", "--initial-branch=main", cwd=tmp_path)
     for path, text in BASE.items():
