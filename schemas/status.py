@@ -225,7 +225,7 @@ class FailedRevision(Contract, frozen=True, kw_only=True):
 class Evidence(Contract, frozen=True, kw_only=True):
     """What was seen when a transition was made: the digest proven, by which pods, the routes' generation."""
 
-    digest: Digest | None = None
+    digest: Annotated[Digest, Meta(description="Of a revision; of a server, of its template.")] | None = None
     pods: Annotated[tuple[str, ...], Meta(description="Names of the pods that proved it.")] = ()
     route: (
         Annotated[str, Meta(description="Content hash of the live route; of a server, of all live routes to it.")]

@@ -16,7 +16,7 @@ from render.rollout.clock import elapsed
 from render.rollout.judge import Held, quorum
 from render.rollout.observation import Observation, Pod, key, object_key
 from render.rollout.server_judge import ServerScene
-from render.rollout.server_plan import Row, Told, at, rows
+from render.rollout.server_plan import Row, Told, at, late, rows
 from schemas import API_VERSION
 from schemas.base import utc
 from schemas.status import (
@@ -238,10 +238,9 @@ def _wait(status: ServerStatus, row: Row, held: Held, scene: ServerScene) -> Ser
     if progress.work is Work.ROLLOUT:
         cause = Cause(kind="failed", reason="DeadlineMissed", message=message)
         return ServerStep(_begin_rollback(status, scene, cause), held.wake_at)
-    late = f"the previous template is not back on every pod after {row.deadline:g} s"
-    if status.message == late:
+    if status.message == late(row):
         return ServerStep(status, held.wake_at)
-    return ServerStep(_record(replace(status, message=late), scene, step=row.step), held.wake_at)
+    return ServerStep(_record(replace(status, message=late(row)), scene, step=row.step), held.wake_at)
 
 
 def _enter_row(status: ServerStatus, row: Row, scene: ServerScene, evidence: Evidence) -> ServerStatus:
@@ -383,6 +382,9 @@ def _enter(
 
 
 def _record(status: ServerStatus, scene: ServerScene, *, step: str, evidence: Evidence = NOTHING) -> ServerStatus:
+    about = status.candidate or status.current
+    if about is not None:
+        evidence = replace(evidence, digest=server_evidence.digest(about))
     seen = Transition(at=utc(scene.now), stage=status.stage, step=step, message=status.message, evidence=evidence)
     return replace(status, transitions=(*status.transitions[1 - _TRANSITIONS :], seen))
 

@@ -3,13 +3,16 @@
 `fresco verify` makes the same of the status that was committed: what it finds otherwise, the rules have not written.
 """
 
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
+
+import msgspec
 
 from render.objects import route_content, template_content
 from render.objects.base import content
 from render.rollout import judge, queue
 from render.rollout.server_plan import Row, Until
-from schemas.status import DeploymentStatus, Evidence, RepositoryStatus, ServerStatus, SliceName
+from schemas.status import DeploymentStatus, Evidence, RepositoryStatus, ServerStatus, ServerTemplate, SliceName
 
 
 def of(
@@ -32,6 +35,12 @@ def of(
         models={name: content(_told(name, users)) for name in row.at},
         passed_over=tuple(queue.at_work(users)) if Until.FREE in row.until else (),
     )
+
+
+def digest(template: ServerTemplate) -> str:
+    """What tells one template from another, in each of its fields: those too that no pod is made of."""
+    read_back = msgspec.convert(msgspec.to_builtins(template), ServerTemplate)  # a whole number of seconds is a float
+    return f"sha256:{hashlib.sha256(msgspec.json.encode(read_back, order='sorted')).hexdigest()}"
 
 
 def _routes(repository: RepositoryStatus, status: ServerStatus, users: Iterable[DeploymentStatus]) -> str | None:

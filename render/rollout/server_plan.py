@@ -66,6 +66,11 @@ def at(plan: tuple[Row, ...], step: str) -> int:
     return next(index for index, row in enumerate(plan) if row.step == step)
 
 
+def late(row: Row) -> str:
+    """What is said of a row of a rollback that is over its deadline, and goes on trying."""
+    return f"the previous template is not back on every pod after {row.deadline or 0.0:g} s"
+
+
 def _rollout(status: ServerStatus, progress: ServerProgress) -> tuple[Row, ...]:
     """When nothing else is in hand: the canary slice off the routes, replaced and back on them; then main."""
     as_it_was: Mapping[SliceName, Told] = dict.fromkeys(progress.slices, STEADY)

@@ -7,6 +7,7 @@ Checked, whoever wrote it:
 Checked of what this version of Fresco wrote (of another one the rules may be others):
 - each transition is one that the rules make in that place (`render.rollout.server`): no row of a plan is skipped, none
   is entered twice, nothing is done about a server that has no work in hand;
+- each transition has the digest of the template that it is about; all of one commit have one time;
 - a row that is left has its evidence, which is made again of the status before (`render.rollout.server_evidence`): the
   pods, enough of each slice; the template that they were made from, and all that they were told of models; the routes
   that were live; the rollouts that were not waited for;
@@ -106,6 +107,8 @@ def _templates(old: ServerStatus | None, new: ServerStatus, fresh: Sequence[Tran
 def _arrived(walk: Walk, new: ServerStatus) -> Iterator[str]:
     yield from _settled(walk, new)
     yield from _in_hand(walk, new.progress)
+    if new.progress is not None and new.transitions and new.message != new.transitions[-1].message:
+        yield f"its message: expected that of its last transition, got {new.message!r}"
     told = {name: Told(one.template, one.routed) for name, one in new.slices.items()}
     for name in sorted(walk.told.keys() | told.keys()):
         expected, got = walk.told.get(name, STEADY), told.get(name)
@@ -116,14 +119,12 @@ def _arrived(walk: Walk, new: ServerStatus) -> Iterator[str]:
 
 
 def _settled(walk: Walk, new: ServerStatus) -> Iterator[str]:
-    if new.current is None and walk.current is not None:
+    if new.current is None and new.transitions:
         yield "its current template is gone"
     elif walk.is_sure and new.current != walk.current:
         yield f"its current template: expected {_template(walk.current)}, got {_template(new.current)}"
     if walk.is_sure and new.candidate != walk.candidate:
         yield f"its candidate: expected {_template(walk.candidate)}, got {_template(new.candidate)}"
-    if new.candidate is not None and new.candidate == new.current:
-        yield "its candidate is the template that it has"
     if (new.candidate is not None) is not (walk.work in (Work.ROLLOUT, Work.ROLLBACK)):
         yield f"there is {'a' if new.candidate is not None else 'no'} candidate, and {_work(walk)}"
     if walk.is_sure and new.failed is not None and new.failed != walk.failed:

@@ -17,7 +17,7 @@ from render.rollout import server_evidence
 from render.rollout.clock import elapsed
 from render.rollout.judge import quorum
 from render.rollout.queue import at_work
-from render.rollout.server_plan import STEADY, Row, Told, Until, rows
+from render.rollout.server_plan import STEADY, Row, Told, Until, late, rows
 from render.verify.words import DONE, ROUNDING, is_source, named
 from schemas.report import Reason
 from schemas.status import (
@@ -50,7 +50,7 @@ _KINDS: Mapping[str, Literal["failed", "superseded", "withdrawn"]] = {
     "Withdrawn": "withdrawn",
 }
 _POD_NAME = 58  # characters of a pod's name that Kubernetes keeps of its owner's
-_PODS, _SOURCE, _OF_ROW = ("pods",), ("source",), ("pods", "route", "templates", "models", "passed_over")
+_PODS, _SOURCE = ("pods",), ("source",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,16 +115,22 @@ class Walk:
                 yield f"{named(one)} cannot follow {self._where()}"
                 self.is_lost = True
                 return
-            if self.work is not None and self._last is not None and one.at < self._last.at:
-                yield f"{named(one)} is dated before {named(self._last)}"
+            yield from self._dated(one, transitions[0])
             yield from self._wrong(kind, one)
             self._go(kind, one, transitions[index + 1 :])
-            yield from self._message(one)
+            yield from (*self._message(one), *self._digest(one))
             self._last = one
 
     def row(self) -> Row | None:
         """The row of the work in hand, None where there is none."""
         return next((row for row in self._plan() if row.step == self.step), None)
+
+    def _dated(self, one: Transition, first: Transition) -> Iterator[str]:
+        """One look decides all of a commit, at one time. The clock may be set back between two works."""
+        if one.at != first.at:
+            yield f"{named(one)} is dated otherwise than {named(first)} of the same commit"
+        elif self.work is not None and self._last is not None and one.at < self._last.at:
+            yield f"{named(one)} is dated before {named(self._last)}"
 
     # ---- what a transition is
 
@@ -144,7 +150,7 @@ class Walk:
         if self.current is None or one.stage not in set(ServerStage):
             return None
         is_back = (self.stage, one.stage) == (ServerStage.PROVISION, ServerStage.CREATE)
-        is_same = one.stage == self.stage and one.stage != ServerStage.DELETE
+        is_same = one.stage == self.stage and (one.stage != ServerStage.DELETE or self._is_said(one))
         return None if is_back or is_same else _Kind.OBSERVED
 
     def _kind_of_row(self, one: Transition) -> _Kind | None:
@@ -156,9 +162,12 @@ class Walk:
         if steps[index + 1 : index + 2] == [one.step]:
             return _Kind.ROW
         if self.work is Work.ROLLBACK and one.step == self.step:
-            return _Kind.LATE
+            return _Kind.LATE if not self._is_said(one) else None
         back = self._plan(Work.ROLLBACK)[:1] if self.work is Work.ROLLOUT and self.step != TURN else ()
         return _Kind.BACK if [row.step for row in back] == [one.step] else None
+
+    def _is_said(self, one: Transition) -> bool:
+        return self._last is not None and self._last.message == one.message
 
     def _where(self) -> str:
         return f"{self.work}, {self.step}" if self.work is not None else f"{self.stage} with no work in hand"
@@ -170,7 +179,7 @@ class Walk:
             case _Kind.OBSERVED:
                 yield from _surplus(one, _PODS if one.stage == ServerStage.SERVE else ())
                 if one.stage == ServerStage.SERVE:
-                    yield from self._enough(one, tuple(self._change.new.slices), "are live")
+                    yield from self._enough(one, tuple(self.told), "are live")
             case _Kind.ASKED:
                 yield from (*_surplus(one, _SOURCE), *_asked(one), *self._served(one))
             case _Kind.BEGUN:
@@ -178,7 +187,7 @@ class Walk:
             case _Kind.ROW | _Kind.FINISHED:
                 yield from self._left(one)
             case _Kind.LATE:
-                yield from (*_surplus(one, ()), *self._late(one))
+                yield from (*_surplus(one, ()), *self._late(one), *self._says_late(one))
             case _Kind.BACK:
                 yield from self._turned_back(one)
             case _Kind.PUT_DOWN:
@@ -219,6 +228,11 @@ class Walk:
         if seen < row.deadline - ROUNDING:
             yield f"{named(one)}: {row.step!r} was watched for {seen:g} s, its deadline is {row.deadline:g} s"
 
+    def _says_late(self, one: Transition) -> Iterator[str]:
+        row = self.row()
+        if row is not None and one.message != late(row):
+            yield f"{named(one)}: expected the message {late(row)!r}, got {one.message!r}"
+
     def _turned_back(self, one: Transition) -> Iterator[str]:
         """What goes back has a cause, which the message tells as the work in hand does."""
         row, cause = self.row(), self._said_cause(one)
@@ -253,13 +267,22 @@ class Walk:
         if one.message != expected:
             yield f"{named(one)}: expected the message {expected!r}, got {one.message!r}"
 
+    def _digest(self, one: Transition) -> Iterator[str]:
+        """A transition is about the candidate, and without one about what is current."""
+        about = self.candidate or self.current
+        if about is not None and one.evidence.digest != (expected := server_evidence.digest(about)):
+            yield f"{named(one)}: expected the digest {expected} of its template, got {one.evidence.digest}"
+        if one.step == TURN and self.candidate is not None and self.candidate == self.current:
+            yield f"{named(one)}: its candidate is the template that it has"
+
     # ---- the evidence of a row that is left
 
     def _left(self, one: Transition) -> Iterator[str]:
         row = self.row()
         if row is None:
             return
-        yield from _surplus(one, _OF_ROW)
+        waited = ("passed_over",) if Until.FREE in row.until else ()
+        yield from _surplus(one, ("pods", "route", "templates", "models", *waited))
         yield from self._proven(row, one)
         yield from self._passed_over(row, one)
         try:
@@ -431,7 +454,7 @@ def _surplus(one: Transition, allowed: Sequence[str]) -> Iterator[str]:
     nothing = Evidence()
     for field in Evidence.__struct_fields__:
         got = getattr(one.evidence, field)
-        if field not in allowed and got != getattr(nothing, field):
+        if field not in (*allowed, "digest") and got != getattr(nothing, field):
             yield f"{named(one)}: expected no {field} as evidence, got {_value(got)}"
 
 
