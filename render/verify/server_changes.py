@@ -47,7 +47,7 @@ def server(change: Change, *, same_version: bool = True) -> list[str]:
         return [*_last(new), *_templates(old, new, fresh)]
     walk = Walk(change)
     problems = [*_last(new), *walk.take(fresh)]
-    return problems if walk.is_lost else [*problems, *_arrived(walk, new)]
+    return problems if walk.is_lost else [*problems, *_message(old, new, fresh), *_arrived(walk, new)]
 
 
 def crowd(before: Tree | None, after: Tree) -> Iterator[tuple[str, str]]:
@@ -87,6 +87,13 @@ def _last(new: ServerStatus) -> Iterator[str]:
         yield f"the step in hand is {new.progress.step!r}, its last transition is to {last.step!r}"
 
 
+def _message(old: ServerStatus | None, new: ServerStatus, fresh: Sequence[Transition]) -> Iterator[str]:
+    """While work is in hand its last transition tells how it stands."""
+    expected = fresh[-1].message if fresh else old.message if old is not None else new.message
+    if new.progress is not None and new.message != expected:
+        yield f"its message: expected {expected!r}, got {new.message!r}"
+
+
 def _templates(old: ServerStatus | None, new: ServerStatus, fresh: Sequence[Transition]) -> Iterator[str]:
     """As much as every version has to keep to."""
     current, candidate = (old.current, old.candidate) if old is not None else (None, None)
@@ -107,8 +114,6 @@ def _templates(old: ServerStatus | None, new: ServerStatus, fresh: Sequence[Tran
 def _arrived(walk: Walk, new: ServerStatus) -> Iterator[str]:
     yield from _settled(walk, new)
     yield from _in_hand(walk, new.progress)
-    if new.progress is not None and new.transitions and new.message != new.transitions[-1].message:
-        yield f"its message: expected that of its last transition, got {new.message!r}"
     told = {name: Told(one.template, one.routed) for name, one in new.slices.items()}
     for name in sorted(walk.told.keys() | told.keys()):
         expected, got = walk.told.get(name, STEADY), told.get(name)

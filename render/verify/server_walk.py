@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum, auto
+from itertools import pairwise
 from typing import Final, Literal
 
 import msgspec
@@ -28,7 +29,6 @@ from schemas.status import (
     Gap,
     Replicas,
     RepositoryStatus,
-    Role,
     ServerProgress,
     ServerSlice,
     ServerStage,
@@ -118,7 +118,7 @@ class Walk:
             yield from self._dated(one, transitions[0])
             yield from self._wrong(kind, one)
             self._go(kind, one, transitions[index + 1 :])
-            yield from (*self._message(one), *self._digest(one))
+            yield from (*self._message(kind, one), *self._digest(one))
             self._last = one
 
     def row(self) -> Row | None:
@@ -138,16 +138,17 @@ class Walk:
         if one.step == one.stage:
             return self._kind_of_stage(one) if self.work is None else None
         if self.work is None:
-            return _Kind.BEGUN if (one.stage, one.step) == (ServerStage.PROVISION, TURN) and self.current else None
+            is_turn = (one.stage, one.step) == (ServerStage.PROVISION, TURN)
+            return _Kind.BEGUN if is_turn and self._has_current() else None
         if (one.stage, one.step) == (ServerStage.SERVE, DONE):
             return _Kind.FINISHED if [row.step for row in self._plan()][-1:] == [self.step] else None
         return self._kind_of_row(one) if one.stage == ServerStage.PROVISION else None
 
     def _kind_of_stage(self, one: Transition) -> _Kind | None:
         if one.evidence.source is not None:
-            place = ServerStage.PROVISION if self.current is not None else ServerStage.CREATE
+            place = ServerStage.PROVISION if self._has_current() else ServerStage.CREATE
             return _Kind.ASKED if one.stage == place else None
-        if self.current is None or one.stage not in set(ServerStage):
+        if not self._has_current() or one.stage not in set(ServerStage):
             return None
         is_back = (self.stage, one.stage) == (ServerStage.PROVISION, ServerStage.CREATE)
         is_same = one.stage == self.stage and (one.stage != ServerStage.DELETE or self._is_said(one))
@@ -165,6 +166,9 @@ class Walk:
             return _Kind.LATE if not self._is_said(one) else None
         back = self._plan(Work.ROLLBACK)[:1] if self.work is Work.ROLLOUT and self.step != TURN else ()
         return _Kind.BACK if [row.step for row in back] == [one.step] else None
+
+    def _has_current(self) -> bool:
+        return self.current is not None or not self.is_sure
 
     def _is_said(self, one: Transition) -> bool:
         return self._last is not None and self._last.message == one.message
@@ -258,10 +262,10 @@ class Walk:
         reason, _, message = one.message.removeprefix(first).removesuffix(")").partition(": ")
         return Cause(kind=_KINDS[reason], reason=reason, message=message) if reason in _KINDS else None
 
-    def _message(self, one: Transition) -> Iterator[str]:
+    def _message(self, kind: _Kind, one: Transition) -> Iterator[str]:
         """A row that is entered says so, and why it goes back."""
-        row = self.row()
-        if row is None or one.at != self.since or one.step != row.step:
+        row = self.row() if kind in (_Kind.BEGUN, _Kind.ROW, _Kind.BACK) else None
+        if row is None:
             return
         expected = row.message + (f" ({self.cause.reason}: {self.cause.message})" if self.cause is not None else "")
         if one.message != expected:
@@ -269,7 +273,7 @@ class Walk:
 
     def _digest(self, one: Transition) -> Iterator[str]:
         """A transition is about the candidate, and without one about what is current."""
-        about = self.candidate or self.current
+        about = (self.candidate or self.current) if self.is_sure else None
         if about is not None and one.evidence.digest != (expected := server_evidence.digest(about)):
             yield f"{named(one)}: expected the digest {expected} of its template, got {one.evidence.digest}"
         if one.step == TURN and self.candidate is not None and self.candidate == self.current:
@@ -336,8 +340,8 @@ class Walk:
         """What is told anew is not proven yet, so what had to be proven is what was committed before. A Deployment that
         was looked at first may have gone on in the same commit: then either is right."""
         change, status = self._change, self._status()
-        if any(told.template is Role.CANDIDATE for told in self.told.values()) and self.candidate is None:
-            return  # it came and went within the commit
+        if not self.is_sure:
+            return
         before, after = (
             server_evidence.of(row, status, change.repository, users)
             for users in (change.users_before, change.users_after)
@@ -374,10 +378,9 @@ class Walk:
         self.pinned = {name: max(1, self._replicas(name).max) for name in self.told}
         if self.work is Work.ROLLOUT:
             self.failed = None
-            ends = sum(other.step == DONE for other in then)
-            self.candidate = new.candidate if ends == 0 else new.current
-            self.is_sure &= ends == 0 or (ends == 1 and not any(_is_back(other) for other in then))
-            self.candidate = self.candidate if self.is_sure else None
+            ends = [before.step for before, other in pairwise((one, *then)) if other.step == DONE]
+            self.candidate = new.current if ends[:1] == ["main"] else new.candidate
+            self.is_sure &= not ends or (ends[0] == "main" and "main" not in ends[1:])
         self._enter(one)
 
     def _begun(self, then: Sequence[Transition]) -> Work:
@@ -477,10 +480,6 @@ def _has_end(transitions: Iterable[Transition]) -> bool:
     return any(one.step == DONE for one in transitions)
 
 
-def _is_back(one: Transition) -> bool:
-    return one.step == "restore"
-
-
 def _got(one: Transition) -> str:
     return _listed(one.evidence.pods)
 
@@ -489,7 +488,7 @@ def _listed(names: Iterable[str]) -> str:
     return ", ".join(sorted(names)) or "none"
 
 
-def _value(value: object) -> str:
+def _value(value: str | tuple[str, ...] | Mapping[str, str] | None) -> str:
     if isinstance(value, Mapping):
         return _listed(f"{name}: {one}" for name, one in value.items())
-    return _listed(map(str, value)) if isinstance(value, tuple) else str(value).lower() if value is None else str(value)
+    return _listed(value) if isinstance(value, tuple) else value or "none"

@@ -33,7 +33,8 @@ from tests.support.simulator import SERVER, server, simulate
 replace = msgspec.structs.replace
 
 FORGED = replace(server().template, image="forged:1")
-TAMPERED = [name for name in PATHS if name != "somebody who thinks again"]  # the same steps again and again
+UNTOLD = ("two works in one commit", "somebody who thinks again")  # not all is known of one, the other repeats itself
+TAMPERED = [name for name in PATHS if name not in UNTOLD]
 
 Forgery = Iterator[tuple[str, ServerStatus]]
 

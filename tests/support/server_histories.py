@@ -11,7 +11,7 @@ import msgspec
 from render.normal import WantedServer
 from schemas.report import Reason
 from schemas.resources import Strategy
-from schemas.status import ServerStage, Tree
+from schemas.status import ServerStage, Stage, Tree
 from tests.support.simulator import SCORER, SERVER, Simulator, deployment, model, policy, server, simulate
 
 NEW, NEWER = "triton:24.11", "triton:24.12"
@@ -156,6 +156,25 @@ def _deletion(simulator: Simulator) -> None:
     assert SERVER not in simulator.tree.servers
 
 
+def _at_once(simulator: Simulator) -> None:
+    """What needs no new pods while no route leads there: a rollout, and the end of the canary slice, in one commit."""
+    for size in (1, 3):
+        _ask(simulator, server(main=size, canary=1))
+        simulator.want(SCORER, None)
+        for one in simulator.pods[SERVER]:
+            one.behind = True
+        simulator.run()
+        assert simulator.status().stage is Stage.CLEAN_UP_IN_PROGRESS
+        simulator.want_server(SERVER, server(main=size, update="replace"))
+        simulator.step()
+        assert set(simulator.tree.servers[SERVER].slices) == {"main"}
+        for one in simulator.pods[SERVER]:
+            one.behind = False
+        simulator.run()
+        simulator.want(SCORER, deployment(model(1), policy()))
+        simulator.run()
+
+
 def _nothing_served(simulator: Simulator) -> None:
     """Another server, on which nothing is served: its pods are replaced at once, and not before they are live."""
     simulator.broken.add("triton:24.10")
@@ -211,6 +230,7 @@ PATHS: Mapping[str, Path] = {
     "pods that cannot be seen": _unseen,
     "an emergency": _emergency,
     "a deletion": _deletion,
+    "two works in one commit": _at_once,
     "a server on which nothing is served": _nothing_served,
     "a move between servers": _move,
     "servers that die": _crash,
