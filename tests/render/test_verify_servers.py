@@ -1,6 +1,7 @@
 """What is checked of a server's changes: every path of the rules passes, and whatever is changed in one is named."""
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace as replaced
 from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path as FilePath
@@ -8,6 +9,7 @@ from pathlib import Path as FilePath
 import msgspec
 import pytest
 
+from agent.status.writeback import Account, describe
 from render import plan
 from render.cli import main
 from render.objects import pod
@@ -265,3 +267,134 @@ FORGERS: Mapping[str, Callable[[ServerStatus, ServerStatus], Forgery]] = {
 def test_whatever_is_changed_in_a_commit_is_named(path: str, forger: str) -> None:
     found = list(forgeries(path, FORGERS[forger]))
     assert [what for what, said in found if not said] == []
+
+
+# ---- what is said of it
+
+
+def at_step(path: str, step: str) -> tuple[Tree, Tree]:
+    """The tree of the first commit of a path in which the server's work is at a step, and the one before it."""
+    for before, after in pairwise(trees(PATHS[path])):
+        progress = after.servers[SERVER].progress
+        if progress is not None and progress.step == step:
+            return before, after
+    raise AssertionError(f"{path} has no {step}")
+
+
+def onward(tree: Tree, step: str, message: str = "", **evidence: object) -> ServerStatus:
+    """The status with a transition more, a second later, that somebody has made up."""
+    status = tree.servers[SERVER]
+    last = status.transitions[-1]
+    seen = Evidence(digest=last.evidence.digest, **evidence)  # type: ignore[arg-type]
+    stage = ServerStage.PROVISION
+    one = Transition(at=last.at + timedelta(seconds=1), stage=stage, step=step, message=message, evidence=seen)
+    return replace(status, stage=stage, message=message, transitions=(*status.transitions, one)[-10:])
+
+
+def said(tree: Tree, forged: ServerStatus) -> str:
+    """What is said of a commit that follows on `tree`, in which nothing else has changed."""
+    return "\n".join(accused(tree, tree, forged))
+
+
+def test_a_turn_that_did_not_come_is_named() -> None:
+    _, tree = at_step("a rollout that is waited for", "turn")
+    assert "'turn' was left, though scorer is being rolled out on it" in said(tree, onward(tree, "drain"))
+    forged = onward(tree, "drain", passed_over=("scorer", "ranker"))
+    assert "ranker was passed over, and was not being rolled out on it" in said(tree, forged)
+
+
+def test_a_beginning_while_a_human_holds_a_rollout_is_named() -> None:
+    held = next(
+        tree
+        for tree in trees(PATHS["a rollout that is waited for"])
+        if "waits for a paused rollout on it" in tree.servers[SERVER].message
+    )
+    forged = onward(held, "turn", source="servers/gpu-a.yaml:1")
+    assert "it begins, though a human holds the rollout of scorer on it" in said(held, forged)
+
+
+def test_work_that_was_put_down_for_nothing_is_named() -> None:
+    _, tree = at_step("a rollout that is waited for", "turn")
+    expected = "work was put down, though no file asks for it and no human holds a rollout on it"
+    assert expected in said(tree, onward(tree, "done"))
+
+
+def test_a_deadline_that_was_not_missed_is_named() -> None:
+    _, tree = at_step("a new image", "canary first pod")
+    cause = "DeadlineMissed: canary first pod: not done in 600 s: waits"
+    forged = onward(tree, "drain", f"taking the canary slice off every route ({cause})")
+    assert "'canary first pod' was watched for 1 s, its deadline is 600 s" in said(tree, forged)
+    other = onward(tree, "drain", "taking the canary slice off every route (DeadlineMissed: main: not done)")
+    assert "expected a missed deadline of 'canary first pod', got 'main: not done'" in said(tree, other)
+
+
+def test_a_failure_of_a_pod_that_was_not_replaced_is_named() -> None:
+    _, tree = at_step("a new image", "canary first pod")
+    forged = onward(tree, "drain", "taking the canary slice off every route (LoadFailed: gpu-a-main-1: scorer: no)")
+    assert "expected a pod of canary that failed, got 'gpu-a-main-1: scorer: no'" in said(tree, forged)
+
+
+def test_a_rollback_without_a_cause_or_a_file_that_asks_for_it_is_named() -> None:
+    _, tree = at_step("a new image", "canary first pod")
+    forged = onward(tree, "drain", "taking the canary slice off every route")
+    assert "expected the cause of the rollback in its message" in said(tree, forged)
+    forged = onward(tree, "drain", "taking the canary slice off every route (Withdrawn: changed)")
+    assert "drain: expected the file and line that it was asked for in, got None" in said(tree, forged)
+
+
+def test_too_few_pods_are_named() -> None:
+    _, tree = at_step("a new image", "canary")
+    forged = onward(tree, "route", pods=("gpu-a-canary-2",))
+    expected = "expected at least 2 pods of canary that prove 'canary', got gpu-a-canary-2"
+    assert f"Provision, route: {expected}" in said(tree, forged)
+
+
+def test_pods_of_another_template_and_a_route_that_still_leads_there_are_named() -> None:
+    before, after = at_step("a new image", "canary first pod")
+    last = after.servers[SERVER].transitions[-1]
+    seen = replace(last.evidence, route="0123456789abcdef")
+    found = "\n".join(accused(before, after, _with(after.servers[SERVER], last, replace(last, evidence=seen))))
+    assert "canary first pod: expected the live routes " in found
+    before, after = at_step("a new image", "canary")
+    last = after.servers[SERVER].transitions[-1]
+    seen = replace(last.evidence, templates={"canary": "0123456789abcdef"}, models={})
+    found = "\n".join(accused(before, after, _with(after.servers[SERVER], last, replace(last, evidence=seen))))
+    assert "canary: expected the pod templates canary: " in found
+    assert ", got canary: 0123456789abcdef" in found
+    assert "canary: expected the models told canary: " in found
+
+
+def test_a_template_that_is_replaced_at_once_under_what_is_served_is_named() -> None:
+    tree = trees(PATHS["servers that die"])[-1]
+    forged = onward(tree, "Provision", source="servers/gpu-a.yaml:1")
+    expected = "its template was replaced at once, though scorer is served on it"
+    assert expected in said(tree, replace(forged, current=FORGED))
+
+
+def test_a_commit_by_another_version_is_not_held_to_the_plans_of_this_one() -> None:
+    _, tree = at_step("a new image", "canary")
+    old, forged = tree.servers[SERVER], onward(tree, "somewhere")
+    assert old.progress is not None
+    forged = replace(forged, progress=replace(old.progress, step="somewhere"))
+    change = Change(old, forged, tree.repository, (), ())
+    assert server_changes.server(change, same_version=False) == []
+    assert server_changes.server(change) == ["Provision, somewhere cannot follow Rollout, canary"]
+    gone = replace(forged, current=None)
+    assert server_changes.server(replaced(change, new=gone), same_version=False) == ["its current template is gone"]
+
+
+def test_a_forged_server_is_named_with_its_commit(tmp_path: FilePath, capsys: pytest.CaptureFixture[str]) -> None:
+    branch = written(tmp_path, PATHS["a new image"])
+    tree = branch.written
+    assert tree is not None
+    status = replace(tree.servers[SERVER], current=FORGED)
+    account = Account(reasons=("x",), because="test", source=None, version=branch.version, at=0)
+    message = describe(account, branch.epoch)
+    commit = branch.put(replace(tree, servers={**tree.servers, SERVER: status}), message)
+    assert verify(branch) == 1
+    said = capsys.readouterr().out.splitlines()
+    assert said[0].startswith(commit[:12])
+    assert said[1] == (
+        f"  InferenceServer {SERVER}: its current template: "
+        "expected one with the image triton:24.11, got one with the image forged:1"
+    )
