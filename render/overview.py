@@ -200,7 +200,6 @@ def _seen(evidence: Evidence) -> str:
     parts = [f"on evidence of {', '.join(evidence.pods)}"] if evidence.pods else []
     parts += [f"digest {evidence.digest[:_DIGEST_CHARACTERS]}"] if evidence.digest is not None else []
     parts += [f"route {evidence.route}"] if evidence.route is not None else []
-    parts += [f"not waiting for {', '.join(evidence.passed_over)}"] if evidence.passed_over else []
     parts += [f"asked for in {evidence.source}"] if evidence.source is not None else []
     return "; ".join(parts)
 

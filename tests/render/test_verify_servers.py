@@ -398,3 +398,15 @@ def test_a_forged_server_is_named_with_its_commit(tmp_path: FilePath, capsys: py
         f"  InferenceServer {SERVER}: its current template: "
         "expected one with the image triton:24.11, got one with the image forged:1"
     )
+
+
+@pytest.mark.parametrize("path", ["a new image", "a broken image"])
+def test_a_forged_commit_keeps_nobody_from_looking_at_the_next(path: str) -> None:
+    looked_at = 0
+    for before, after, following in zip(*(trees(PATHS[path])[index:] for index in range(3)), strict=False):
+        old, new = before.servers[SERVER], after.servers[SERVER]
+        for _, forged in (one for forge in FORGERS.values() for one in forge(old, new)):
+            tree = replace(after, servers={**after.servers, SERVER: forged})
+            accused(tree, following, following.servers[SERVER])
+            looked_at += 1
+    assert looked_at > 100
