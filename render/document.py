@@ -74,6 +74,7 @@ class Document:
     """One YAML document that claims Fresco's apiVersion or Michelangelo's. `line`: where it starts. `value`: plain
     values only.
 
+    `text`: identity of the text that it was read from; where that is equal, everything is, but for the line.
     `has_line_ends`: some text in it ends with a line end, which a pattern's `$` would let through.
     `places`: reads the file again to tell where its values stand, because few documents are asked. They may differ
     where all else is equal, so that a document equals itself alone.
@@ -83,6 +84,7 @@ class Document:
     index: int
     line: int
     value: dict[str, Any]
+    text: str
     has_line_ends: bool
     places: Callable[[], Places] = field(repr=False)
 

@@ -15,6 +15,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 from functools import partial
+from hashlib import blake2b
 from itertools import islice
 from typing import Any
 
@@ -72,13 +73,17 @@ def load(files: Files) -> Loaded:
 
 
 def _load(files: Files, path: str) -> LoadedFile:
-    """A file that the system does not hand out may be Fresco's, so that is a finding like any other."""
     try:
         content = files.read(path)
     except OSError as error:
-        problem = _Unreadable(f"expected a file that can be read: {error.strerror}", Position(1, 1))
-        return LoadedFile(findings=(problem.finding(path),))
+        return unreadable(path, error)
     return load_file(path, content)
+
+
+def unreadable(path: str, error: OSError) -> LoadedFile:
+    """A file that the system does not hand out: it may be Fresco's, so that is a finding like any other."""
+    problem = _Unreadable(f"expected a file that can be read: {error.strerror}", Position(1, 1))
+    return LoadedFile(findings=(problem.finding(path),))
 
 
 def is_yaml(path: str) -> bool:
@@ -131,14 +136,30 @@ def _end_of(text: str) -> Position:
 
 
 def _documents(path: str, content: bytes, text: str) -> tuple[Document, ...]:
-    found = []
+    read = []
     with _Reader(text) as reader:
-        for index, (start, value) in enumerate(reader.documents()):
+        for start, value in reader.documents():
             _check_claim(value, start)
-            if _claims(value):
-                places = partial(_places, content, index)
-                found.append(Document(path, index, start.line, value, reader.has_line_ends, places))
-    return tuple(found)
+            read.append((reader.begin, start, value, reader.has_line_ends))
+    ends = [begin for begin, *_ in read[1:]] + [len(text)]
+    return tuple(
+        Document(
+            file=path,
+            index=index,
+            line=start.line,
+            value=value,
+            text=_identity(text[begin:end], start),
+            has_line_ends=has_line_ends,
+            places=partial(_places, content, index),
+        )
+        for index, ((begin, start, value, has_line_ends), end) in enumerate(zip(read, ends, strict=True))
+        if _claims(value)
+    )
+
+
+def _identity(text: str, start: Position) -> str:
+    """Of a document's text, whose value begins in that column: 128 bits as hexadecimal digits."""
+    return blake2b(f"{start.column} {text}".encode(), digest_size=16).hexdigest()
 
 
 def _claims(value: Any) -> bool:
@@ -261,6 +282,7 @@ class _Reader:
         self._anchors: dict[str, tuple[Any, int]] = {}
         self._aliased = 0
         self._count = 0
+        self.begin = 0  # where in the text the document begins that was read last
         self.has_line_ends = False
 
     def __enter__(self) -> "_Reader":
@@ -279,6 +301,7 @@ class _Reader:
         while not isinstance(event := self._next(), StreamEndEvent):
             if isinstance(event, DocumentStartEvent):
                 self._anchors, self._aliased, self.has_line_ends = {}, 0, False
+                self.begin = _span(event)[0]
                 first = self._next()
                 yield _position(first), self._value(first, (), None)
 

@@ -6,7 +6,7 @@ A resource that cannot be accepted, or whose absence cannot be trusted, keeps wh
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import NamedTuple, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 import msgspec
 
@@ -16,7 +16,7 @@ from render.document import REPOSITORY_FILE, Document, Loaded, Path, prefix
 from render.errors import InvalidRepository
 from render.memo import Memo
 from render.places import place
-from render.resource import DEPLOYMENT, REPOSITORY, SERVER, Resource, identify
+from render.resource import DEPLOYMENT, REPOSITORY, SERVER, Resource
 from render.rules import Rule
 from render.settings import Settings
 from render.validate import Host, Scope
@@ -37,6 +37,8 @@ from schemas.status import (
     TrafficPolicy,
     Tree,
 )
+
+SLICE_ENDINGS: Final = ("-main", "-canary")  # of what the Services of a server's slices are called
 
 S = TypeVar("S", ServerStatus, DeploymentStatus)
 Stakes = tuple[tuple[claims.Claim, ...], tuple[claims.Claim, ...]]
@@ -153,6 +155,7 @@ class _Acceptance:
     def __init__(self, loaded: Loaded, found: Settings, previous: Tree | None, memo: Memo) -> None:
         self._settings = found
         self._previous = previous
+        self._memo = memo
         self._made = memo.of
         self._locked = self._made(lockfile.read, LOCK_FILE, loaded.files.get(LOCK_FILE))
         self._unread: list[Finding] = []
@@ -200,7 +203,8 @@ class _Acceptance:
                     self._sort_in(document)
 
     def _sort_in(self, document: Document) -> None:
-        resource = self._resource(document)
+        michelangelo = self._settings.spec.michelangelo
+        resource = compat.identified(document, michelangelo, self._locked.by_address, self._memo)
         if isinstance(resource, Finding):
             self._unread.append(resource)
         elif resource.is_deleted:
@@ -210,15 +214,6 @@ class _Acceptance:
         elif document.file != REPOSITORY_FILE:
             message = "a Repository is read from fresco.yaml at the top alone"
             self._loose.append(resource.finding(Rule.EXTRA_REPOSITORY, ("kind",), message))
-
-    def _resource(self, document: Document) -> Resource | Finding:
-        if not document.is_theirs:
-            return self._made(identify, document, document)
-        form = self._made(compat.read, document, document, self._settings.spec.michelangelo)
-        if isinstance(form, Finding):
-            return form
-        digest = self._locked.by_address.get(form.address) if form.address is not None else None
-        return self._made(compat.resource, document, document, form, digest)
 
     def _scope(self, key: str) -> Scope:
         namespace = key.split("/")[0]
@@ -236,7 +231,7 @@ class _Acceptance:
 
     def _clash(self, key: str) -> Resource | None:
         """The server one of whose slices has a Service of this very name."""
-        for ending in ("-main", "-canary"):
+        for ending in SLICE_ENDINGS:
             other = key.removesuffix(ending)
             if other != key and other in self._resources[SERVER]:
                 return self._first(SERVER, other)

@@ -97,13 +97,15 @@ class WorkingTree:
             raise NotFound(f"{root} is not a directory")
         self._root = root
         self._git = _discover(root)
+        self._index = self._git.index if self._git is not None else None
         workdir = self._git.workdir if self._git is not None else None
-        self._real: dict[str, Path] = {}
-        self._above = root.resolve().relative_to(Path(workdir).resolve()) if workdir is not None else None
+        above = root.resolve().relative_to(Path(workdir).resolve()).as_posix() if workdir is not None else "."
+        self._above = "" if above == "." else f"{above}/"
+        self._real: dict[str, str] = {}
 
     def paths(self) -> Iterable[str]:
         """All paths, sorted."""
-        self._real = {_shown(bytes(path.relative_to(self._root))): path for path in self._walk(self._root)}
+        self._real = {_shown(os.fsencode(name)): name for name in self._walk("")}
         return sorted(self._real)
 
     def read(self, path: str) -> bytes:
@@ -112,31 +114,41 @@ class WorkingTree:
 
     def real(self, path: str) -> Path:
         """Where one of `paths` lies on disk. A name that is not Unicode, or that has control characters, is another."""
-        return self._real.get(path, self._root / path)
+        return self._root / self._real.get(path, path)
 
-    def _walk(self, folder: Path) -> Iterator[Path]:
-        for child in folder.iterdir():
-            if child.name == ".git" or child.is_symlink() or self._is_ignored(child):
-                continue
-            if child.is_dir():
-                if not (child / ".git").exists():  # a submodule's files are another repository's
-                    yield from self._walk(child)
-            elif child.is_file():
-                yield child
+    def _walk(self, folder: str) -> Iterator[str]:
+        """The files below `folder`, which is empty or ends with a slash, by their names as the system has them."""
+        with os.scandir(self._root / folder) as children:
+            for child in children:
+                name = folder + child.name
+                if child.name == ".git" or child.is_symlink() or self._is_ignored(name):
+                    continue
+                if child.is_dir():
+                    if not Path(child.path, ".git").exists():  # a submodule's files are another repository's
+                        yield from self._walk(f"{name}/")
+                elif child.is_file():
+                    yield name
 
-    def _is_ignored(self, path: Path) -> bool:
-        if self._git is None or self._above is None:
+    def _is_ignored(self, name: str) -> bool:
+        """What git has it does not ignore; asked first, because it costs less."""
+        if self._git is None or self._index is None:
             return False
-        relative = (self._above / path.relative_to(self._root)).as_posix()
-        if not _is_unicode(relative):  # libgit2 is asked in UTF-8, so that no rule can name it
+        path = self._above + name
+        if not _is_unicode(path):  # libgit2 is asked in UTF-8, so that no rule can name it
             return False
-        return self._git.path_is_ignored(relative) and relative not in self._git.index
+        return path not in self._index and self._git.path_is_ignored(path)
 
 
 def work_tree(path: Path) -> Path | None:
     """The top of the git work tree that `path` is in, None outside of one. Raises NotFound where git cannot tell."""
     found = _discover(path)
     return Path(found.workdir) if found is not None and found.workdir is not None else None
+
+
+def git_folder(path: Path) -> Path | None:
+    """Where git keeps what belongs to the work tree that `path` is in alone, None outside of one. Raises NotFound."""
+    found = _discover(path)
+    return Path(found.path) if found is not None and found.workdir is not None else None
 
 
 class Repository:

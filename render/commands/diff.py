@@ -75,7 +75,8 @@ def _change(options: argparse.Namespace) -> Change:
     folder = repository.folder(directory)
     new = CommitFiles(repository, head, folder) if options.head else WorkingTree(directory)
     one, other = load_both(CommitFiles(repository, base, folder), new)
-    cases = _Cases(repository, one, other, base=base, comments=comments_in(new, other), patches=options.objects)
+    written = [path for path, file in other.files.items() if file.documents]
+    cases = _Cases(repository, one, other, base=base, comments=comments_in(new.read, written), patches=options.objects)
     return Change(
         base=_named(options.base, base),
         head=_named(options.head, head) if options.head else "the working tree",

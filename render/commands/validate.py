@@ -12,6 +12,7 @@ from typing import Final
 import msgspec
 
 from render import report
+from render.cache import Cache
 from render.check import Checked, check
 from render.errors import ExitCode, FrescoError, NotFound
 from render.files import Files, Replaced
@@ -36,6 +37,7 @@ examples:
 
 The repository is the first folder upwards with a fresco.yaml. It is checked as a whole, whatever of it is shown.
 DIR and PATHs are looked up from the current folder, and paths are printed as they are seen from there.
+What was found is kept in .git/fresco, so that the next run need only look at what has changed since.
 A warning is silenced in its line, or alone in the line above:
   - {weight: 50}  # fresco: ignore FR044 because the second canary comes in March
 
@@ -52,6 +54,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--select", action="append", type=_rules, metavar="FRnnn,…", help="these rules alone")
     parser.add_argument("--ignore", action="append", type=_rules, metavar="FRnnn,…", help="all but these rules")
     parser.add_argument("--stdin-name", type=Path, metavar="PATH", help="which file standard input stands for")
+    parser.add_argument(
+        "--no-cache", action="store_true", help="find everything anew, and keep nothing for the next time"
+    )
     parser.add_argument("-q", "--quiet", action="store_true", help="one line a finding, and nothing without findings")
 
 
@@ -64,12 +69,27 @@ def run(options: argparse.Namespace) -> ExitCode:
     if STANDARD_INPUT in options.paths:
         (name,) = inside(root, [options.stdin_name])
         files = Replaced(files, name, sys.stdin.buffer.read())
-    checked = check(files, _committed(root))
+    checked = _checked(root, files, is_kept=not options.no_cache)
     chosen = [one for one in checked.among(wanted or ["."]) if _is_chosen(one, options)]
     form = FORMS[options.format]
     begin = shown_from((work_tree(root) or root) if form.is_from_top else Path(), root)
     sys.stdout.write(form.write(_report(checked, chosen, files, begin, _terminal(options))))
     return ExitCode.FINDINGS if report.has_errors(chosen) else ExitCode.FINE
+
+
+def _checked(root: Path, files: Files, *, is_kept: bool) -> Checked:
+    """What is said of `files`; with `is_kept` only what differs from the last time is looked at."""
+    cache = Cache.of(root) if is_kept else None
+    if cache is None:
+        return check(files, _committed(root))
+    known = cache.load()
+    checked = check(files, _committed(root), known)
+    if checked.is_whole and checked.known != known:
+        try:
+            cache.keep(checked.known)
+        except OSError as error:
+            print(f"fresco: the next run will be slow again: {error}; --no-cache keeps nothing", file=sys.stderr)
+    return checked
 
 
 def _committed(root: Path) -> CommitFiles | None:

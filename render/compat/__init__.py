@@ -5,6 +5,7 @@ what everything else works with, and findings about that stand where the person 
 """
 
 from render.compat.form import OwnForm as OwnForm
+from render.compat.form import identified as identified
 from render.compat.form import read as read
 from render.compat.form import resource as resource
 from render.compat.form import with_digest as with_digest

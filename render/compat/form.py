@@ -10,7 +10,8 @@ from render.compat import deployment, server
 from render.compat.fields import WRITTEN, unhonoured
 from render.document import Document
 from render.explain import explain
-from render.resource import DEPLOYMENT, SERVER, Resource, checked, identity
+from render.memo import Memo
+from render.resource import DEPLOYMENT, SERVER, Resource, checked, identify, identity
 from render.rules import Rule
 from schemas import API_VERSION
 from schemas.michelangelo import TheirDeployment, TheirServer
@@ -44,6 +45,22 @@ def read(document: Document, settings: Michelangelo | None) -> OwnForm | Finding
         return name
     bare = Resource(*name, document, None)
     return _deployment(bare, settings) if bare.kind == DEPLOYMENT else _server(bare, settings)
+
+
+def identified(
+    document: Document, settings: Michelangelo | None, digests: Mapping[str, str], memo: Memo
+) -> Resource | Finding:
+    """The resource that `document`, in whichever form, holds, or the finding that its kind or name cannot be told.
+
+    `settings`: as for `read`. `digests`: of artifacts by their address, for those whose digest stands elsewhere.
+    """
+    if not document.is_theirs:
+        return memo.of(identify, document, document)
+    form = memo.of(read, document, document, settings)
+    if isinstance(form, Finding):
+        return form
+    digest = digests.get(form.address) if form.address is not None else None
+    return memo.of(resource, document, document, form, digest)
 
 
 def resource(document: Document, form: OwnForm, digest: str | None) -> Resource:
