@@ -99,8 +99,7 @@ def _templates(old: ServerStatus | None, new: ServerStatus, fresh: Sequence[Tran
     current, candidate = (old.current, old.candidate) if old is not None else (None, None)
     asked = any(one.evidence.source for one in fresh)
     if new.current != current:
-        ended = any(one.step == DONE and (one.evidence.pods or new.quorum == 0) for one in fresh)
-        proven = ended and new.current == candidate
+        proven = any(one.step == DONE and one.evidence.pods for one in fresh) and new.current == candidate
         if new.current is None:
             yield "its current template is gone"
         elif not (proven or asked):

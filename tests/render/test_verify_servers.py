@@ -30,7 +30,7 @@ from schemas.status import (
 )
 from tests.support.branch import SimulatedBranch
 from tests.support.server_histories import PATHS, Path, drive, trees, upgrade
-from tests.support.simulator import SERVER, Simulator, server, simulate
+from tests.support.simulator import SERVER, server, simulate
 
 replace = msgspec.structs.replace
 
@@ -410,20 +410,3 @@ def test_a_forged_commit_keeps_nobody_from_looking_at_the_next(path: str) -> Non
             accused(tree, following, following.servers[SERVER])
             looked_at += 1
     assert looked_at > 100
-
-
-def test_a_server_that_asks_for_no_pods_at_all_may_have_none(
-    tmp_path: FilePath, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def lose_all(simulator: Simulator) -> None:
-        simulator.want_server(SERVER, replaced(server(main=2), quorum=0))
-        simulator.run()
-        simulator.want_server(SERVER, replaced(server(main=1, image="triton:24.11"), quorum=0))
-        simulator.broken.add("triton:24.11")
-        simulator.run()
-
-    branch = written(tmp_path, lose_all)
-    assert branch.written is not None
-    ends = [one for one in branch.written.servers[SERVER].transitions if one.step == "done"]
-    assert ends[-1].evidence.pods == ()
-    assert verify(branch) == 0, capsys.readouterr().out
