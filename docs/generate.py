@@ -19,6 +19,7 @@ from render.rollout import server_plan
 from render.rollout.plan import Row, rows
 from render.rules import Rule
 from render.rules.explained import BASE, Example, Explained
+from render.rules.second import places
 from render.rules.table import RULES
 from schemas import limits
 from schemas.examples import EXAMPLES
@@ -166,8 +167,8 @@ def _rules() -> str:
 
 
 def _rule(rule: Rule, one: Explained) -> str:
-    parts = [f"## {rule}", f"**{one.title}.** {one.why}", *_side("Wrong", one.wrong), *_side("Right", one.right)]
-    return "\n\n".join(parts)
+    parts = [f"## {rule}", " ".join([f"**{one.title}.** {one.why}", *places(rule)])]
+    return "\n\n".join([*parts, *_side("Wrong", one.wrong), *_side("Right", one.right)])
 
 
 def _side(word: str, example: Example) -> list[str]:

@@ -1,7 +1,8 @@
 """Whether models fit a server's memory, and its model config. Pure.
 
-A change loads the new copy beside the old one, so the largest model counts twice, and so does each emergency. Models
-that do not say what they need count for nothing, and a server that does not say what it has takes everything.
+A change loads the new copy beside the old one, so the largest model counts twice, and so does each emergency. A base
+model does not: its pods are replaced, and each starts on one. Models that do not say what they need count for nothing,
+and a server that does not say what it has takes everything.
 """
 
 from collections.abc import Mapping
@@ -29,32 +30,41 @@ class Size(NamedTuple):
     """What a Deployment needs of a server, in bytes. `memory`: of one copy of its model, of one for each name where it
     is being renamed, None where it does not say; `there`: the same without what it only asks for. `apart`: of a second
     copy for which it does not wait its turn; `in_turn`: of one that is its turn now. `config`: of its part of the
-    model config."""
+    model config. `is_alone`: a second copy is never loaded beside it."""
 
     memory: int | None
     config: int
     there: int = 0
     apart: int = 0
     in_turn: int = 0
+    is_alone: bool = False
 
 
-def misfits(models: Mapping[str, Size], room: float) -> dict[str, int]:
-    """The keys of `models` that do not fit after those before them, with the bytes that would be needed.
+class Need(NamedTuple):
+    """Bytes that models need at most, and how many of them are for second copies."""
+
+    memory: int
+    again: int
+
+
+def misfits(models: Mapping[str, Size], room: float) -> dict[str, Need]:
+    """The keys of `models` that do not fit after those before them, with what would be needed.
 
     Candidates wait their turn, so one second copy is enough, of the largest; emergencies do not, so each needs its own.
     What does not fit stays as it is.
     """
     taken = largest = apart = in_turn = 0
-    without: dict[str, int] = {}
+    without: dict[str, Need] = {}
     for key, size in models.items():
         own = size.memory or 0
-        twice = max(largest, own, apart + size.apart + max(in_turn, size.in_turn))
-        if size.memory is not None and taken + own + twice > room:
-            without[key] = taken + own + twice
+        again = max(largest, 0 if size.is_alone else own, apart + size.apart + max(in_turn, size.in_turn))
+        if size.memory is not None and taken + own + again > room:
+            without[key] = Need(taken + own + again, again)
             own = size.there
         else:
             apart += size.apart
-        taken, largest, in_turn = taken + own, max(largest, own), max(in_turn, size.in_turn)
+        taken, in_turn = taken + own, max(in_turn, size.in_turn)
+        largest = max(largest, 0 if size.is_alone else own)
     return without
 
 

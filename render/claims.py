@@ -1,12 +1,12 @@
-"""Who may have what only one can have: served names, routes, memory. What a Deployment has already it keeps. Pure."""
+"""Who may have what only one can have: served names, base models, routes, memory. Who has it already keeps it. Pure."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from render.capacity import Size, available, misfits
+from render.capacity import Need, Size, available, misfits
 from render.objects.suffixes import SUFFIXES
-from schemas.resources import Resources
+from schemas.resources import ModelType, Resources
 from schemas.status import DeploymentStatus, ModelRevision, TrafficPolicy
 
 ANY_HOSTNAME = "*"
@@ -22,6 +22,15 @@ class ServedName(NamedTuple):
         return f"the served name {self.name!r} on {self.server}"
 
 
+class BaseModel(NamedTuple):
+    """The one model that a vLLM server starts on, `server` being `namespace/name`."""
+
+    server: str
+
+    def __str__(self) -> str:
+        return f"the base model of {self.server}"
+
+
 class Match(NamedTuple):
     """What a route matches: no two may match the same."""
 
@@ -34,7 +43,7 @@ class Match(NamedTuple):
         return f"the route {self.hostname}{self.path}{headers}"
 
 
-Claim = ServedName | Match
+Claim = ServedName | BaseModel | Match
 
 
 @dataclass(slots=True)
@@ -59,7 +68,10 @@ class Owners:
 
 def claims(namespace: str, model: ModelRevision, traffic: TrafficPolicy) -> Iterator[Claim]:
     """What a Deployment needs for itself alone."""
-    yield ServedName(f"{namespace}/{model.server}", model.name)
+    server = f"{namespace}/{model.server}"
+    yield ServedName(server, model.name)
+    if model.type is ModelType.BASE:
+        yield BaseModel(server)
     yield from matches(model, traffic)
 
 
@@ -71,9 +83,9 @@ def matches(model: ModelRevision, traffic: TrafficPolicy) -> Iterator[Match]:
             yield Match(hostname, model.path + suffix, headers)
 
 
-def without_room(models: Mapping[str, Size], resources: Resources) -> dict[str, tuple[int, int]]:
-    """Of the Deployments of a server, in the order of their right to it, those that its memory has no room for: the
-    bytes needed and there."""
+def without_room(models: Mapping[str, Size], resources: Resources) -> dict[str, tuple[Need, int]]:
+    """Of the Deployments of a server, in the order of their right to it, those that its memory has no room for: what
+    is needed, and the bytes that there are."""
     room = available(resources)
     if room is None:
         return {}

@@ -5,19 +5,20 @@ they stood at; the order of the fields is that of Fresco's form.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
-from typing import Any, Final
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
 from render.comments import Remark, gather, last_line, put
 from render.compat.fields import WRITTEN, origin_of_annotation
 from render.compat.words import PREFIX
-from render.document import Document, Loaded, LoadedFile, Path
+from render.document import Comment, Document, Loaded, LoadedFile, Path
 from render.emit import emit
 from render.errors import ExitCode, FrescoError
-from render.load import comments, load_file
+from render.load import comments, every_places, load_file
 from render.normal import Kept, Wanted, WantedDeployment, WantedServer, accept
 from render.resource import written_at
 from schemas.resources import RepositorySpec
@@ -33,25 +34,61 @@ class CannotConvert(FrescoError):
     exit_code = ExitCode.FINDINGS
 
 
-def converted(content: bytes, document: Document, value: Mapping[str, Any]) -> bytes:
-    """`content` with `value`, which is in Fresco's form, in place of `document`, which is read from it.
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A file, taken apart once for all of its documents. `mark`: for its byte order. `text`: without that; `lines`: of
+    the text; `comments`: in their order."""
 
-    Raises CannotConvert where more would change than that.
-    """
+    content: bytes
+    mark: bytes
+    text: str
+    lines: list[str]
+    comments: list[Comment]
+
+
+class Edit(NamedTuple):
+    """`lines` in place of those from `first` to `last`, counted from 1, which are `document` and then say `value`."""
+
+    document: Document
+    value: Mapping[str, Any]
+    first: int
+    last: int
+    lines: list[str]
+
+
+def source(content: bytes) -> Source:
+    """`content`, which `load_file` can read, taken apart. Raises CannotConvert where its lines cannot be counted."""
     text = content.decode("utf-8-sig")
-    mark = content[: len(content) - len(text.encode())]
-    lines = text.split("\n")
-    if document.places().at(()).value.column != 1:
-        raise CannotConvert("the document does not begin a line: put it below its ---")
     if _ODD_BREAK.search(text):
         raise CannotConvert("some line ends otherwise than with a line feed: convert it by hand")
-    last = _last_line(text, lines, document)
-    ending = "\r" if lines[document.line - 1].endswith("\r") else ""
-    own = [one for one in comments(content) if document.line <= one.at.line <= last]
-    made = _written(document, value, gather(text, own, document.places()))
-    lines[document.line - 1 : last] = [f"{line}{ending}" for line in made]
-    after = mark + "\n".join(lines).encode()
-    _check(content, after, document, value)
+    mark = content[: len(content) - len(text.encode())]
+    return Source(content, mark, text, text.split("\n"), comments(content))
+
+
+def edit(of: Source, document: Document, value: Mapping[str, Any]) -> Edit:
+    """What puts `value`, which is in Fresco's form, in place of `document`, which is read from the file `of`.
+
+    Raises CannotConvert where the document's lines are not its own.
+    """
+    if document.places().at(()).value.column != 1:
+        raise CannotConvert("the document does not begin a line: put it below its ---")
+    last = _last_line(of, document)
+    ending = "\r" if of.lines[document.line - 1].endswith("\r") else ""
+    begin = bisect_left(of.comments, document.line, key=_line)
+    own = of.comments[begin : bisect_right(of.comments, last, lo=begin, key=_line)]
+    made = _written(document, value, gather(of.text, own, document.places()))
+    return Edit(document, value, document.line, last, [f"{line}{ending}" for line in made])
+
+
+def converted(of: Source, edits: Sequence[Edit]) -> bytes:
+    """The file with all `edits`, which stand in its order. Raises CannotConvert where more would change than that."""
+    lines: list[str] = []
+    done = 0
+    for one in edits:
+        lines += [*of.lines[done : one.first - 1], *one.lines]
+        done = one.last
+    after = of.mark + "\n".join([*lines, *of.lines[done:]]).encode()
+    _check(of.content, after, edits)
     return after
 
 
@@ -83,9 +120,13 @@ def _accepted(one: WantedServer | WantedDeployment | Kept) -> object:
     return "kept" if isinstance(one, Kept) else replace(one, source="", findings=())
 
 
-def _last_line(text: str, lines: list[str], document: Document) -> int:
+def _line(comment: Comment) -> int:
+    return comment.at.line
+
+
+def _last_line(of: Source, document: Document) -> int:
     """The last line of `document`, from 1; blank lines and comments behind its last value stay where they are."""
-    last, floor = document.line, last_line(text, document.places())
+    lines, last, floor = of.lines, document.line, last_line(of.text, document.places())
     while last < len(lines) and not _BORDER.match(lines[last]):
         last += 1
     while last > floor and (not lines[last - 1].strip() or lines[last - 1].lstrip().startswith("#")):
@@ -95,7 +136,7 @@ def _last_line(text: str, lines: list[str], document: Document) -> int:
 
 def _written(document: Document, value: Mapping[str, Any], remarks: Iterable[Remark]) -> list[str]:
     text = emit(value)
-    places = load_file(document.file, text).documents[0].places()
+    places = next(every_places(text))
     moved = _moved(remarks, [path for path, _ in places.items()], document.value["kind"])
     return put(text.decode().removesuffix("\n").split("\n"), places, moved)
 
@@ -130,10 +171,12 @@ def _origin(path: Path, kind: str) -> Path:
     return path if not path or path[0] in _ALIKE else written_at(WRITTEN[kind], path)
 
 
-def _check(before: bytes, after: bytes, document: Document, value: Mapping[str, Any]) -> None:
-    """Raises CannotConvert unless `after` says what `before` says, but for `document`, which says `value`."""
-    old, new = ([one.value for one in load_file(document.file, content).documents] for content in (before, after))
-    places = [one.index for one in load_file(document.file, before).documents]
-    old[places.index(document.index)] = msgspec.to_builtins(value)
+def _check(before: bytes, after: bytes, edits: Sequence[Edit]) -> None:
+    """Raises CannotConvert unless `after` says what `before` says, but for the documents of the `edits`."""
+    if not edits:
+        return
+    file = edits[0].document.file
+    old, new = ({one.index: one.value for one in load_file(file, content).documents} for content in (before, after))
+    old |= {one.document.index: msgspec.to_builtins(one.value) for one in edits}
     if old != new:
-        raise CannotConvert("the document cannot be told apart from the rest of the file: convert it by hand")
+        raise CannotConvert("its documents cannot be told apart: convert it by hand")

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Self
 
+from render.files import is_folder
 from schemas.status import Finding
 
 REPOSITORY_FILE = "fresco.yaml"
@@ -127,3 +128,9 @@ class Loaded:
 def prefix(folder: str) -> str:
     """What the paths of all files in `folder`, a cluster's `path`, begin with: nothing, where it is everything."""
     return "".join(f"{part}/" for part in folder.split("/") if part not in ("", "."))
+
+
+def concerns(path: str, below: str) -> bool:
+    """Whether what lies at `path`, a file or a folder that cannot be listed, may be among the files whose paths begin
+    with `below`, a prefix."""
+    return path.startswith(below) or (is_folder(path) and below.startswith(path))

@@ -9,10 +9,16 @@ class Files(Protocol):
     """A set of files at one time, by POSIX path relative to its root."""
 
     def paths(self) -> Iterable[str]:
-        """All paths, sorted. Links and submodules are not among them."""
+        """All paths, sorted. Links and submodules are not among them; a folder that cannot be listed is, with a `/` at
+        its end."""
 
     def read(self, path: str) -> bytes:
-        """The content of one of `paths`."""
+        """The content of one of `paths`. Raises OSError for a file, and for any folder, that the system withholds."""
+
+
+def is_folder(path: str) -> bool:
+    """Whether one of the paths of `Files` is a folder: nobody knows what is in it."""
+    return path.endswith("/")
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,8 @@ the agent has seen, asks for something else is superseded.
 """
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, replace
-from enum import StrEnum
+
+from msgspec.structs import replace
 
 from render import settings
 from render.document import Loaded, prefix
@@ -24,35 +24,14 @@ from render.report import has_errors
 from render.resource import DEPLOYMENT, REPOSITORY, SERVER, Resource, identify
 from render.settings import Settings
 from schemas.status import DeploymentStatus, Finding, RepositoryStatus, ServerStage, ServerStatus, Stage, Tree
+from schemas.verdicts import Outcome, Verdict
 
 _UNSEEN = "the agent has not seen it yet"
 _REPLACED = "a newer commit asks for something else"
 
 
-class Outcome(StrEnum):
-    """What came of a resource of a commit."""
-
-    IN_PROGRESS = "in progress"
-    HELD_BACK = "held back"
-    COMPLETE = "complete"
-    ROLLED_BACK = "rolled back"
-    INVALID = "invalid"
-    SUPERSEDED = "superseded"
-
-
 OPEN = (Outcome.IN_PROGRESS, Outcome.HELD_BACK)
 _Accepted = WantedServer | WantedDeployment | Kept | None
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """One resource, `Kind namespace/name`, what came of it so far on a cluster, and a line for people."""
-
-    cluster: str
-    resource: str
-    outcome: Outcome
-    message: str
-    findings: tuple[Finding, ...] = ()
 
 
 class Asked:

@@ -14,9 +14,9 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
-from functools import partial
+from functools import lru_cache, partial
 from hashlib import blake2b
-from itertools import islice
+from itertools import pairwise
 from typing import Any
 
 from yaml import MarkedYAMLError, YAMLError
@@ -38,7 +38,7 @@ from yaml.reader import ReaderError
 from render.document import THEIR_GROUP, THEIR_KINDS, Comment, Document, Path, Place, Places, Position
 from render.document import Loaded as Loaded
 from render.document import LoadedFile as LoadedFile
-from render.files import Files
+from render.files import Files, is_folder
 from render.rules import Rule
 from schemas import lockfile
 from schemas.status import Finding
@@ -81,14 +81,17 @@ def _load(files: Files, path: str) -> LoadedFile:
 
 
 def unreadable(path: str, error: OSError) -> LoadedFile:
-    """A file that the system does not hand out: it may be Fresco's, so that is a finding like any other."""
-    problem = _Unreadable(f"expected a file that can be read: {error.strerror}", Position(1, 1))
+    """A file that the system does not hand out may be Fresco's, and a folder may hold some, so that is a finding like
+    any other."""
+    what = "folder that can be listed" if is_folder(path) else "file that can be read"
+    problem = _Unreadable(f"expected a {what}: {error.strerror}", Position(1, 1))
     return LoadedFile(findings=(problem.finding(path),))
 
 
 def is_yaml(path: str) -> bool:
-    """Whether a file's name says that it is YAML, as `fresco.lock` at the top is too."""
-    return path.endswith(_SUFFIXES) or path == lockfile.FILE_NAME
+    """Whether a file's name says that it is YAML, as `fresco.lock` at the top is too. A folder among `Files.paths` may
+    hold some."""
+    return path.endswith(_SUFFIXES) or path == lockfile.FILE_NAME or is_folder(path)
 
 
 def load_file(path: str, content: bytes) -> LoadedFile:
@@ -141,7 +144,7 @@ def _documents(path: str, content: bytes, text: str) -> tuple[Document, ...]:
         for start, value in reader.documents():
             _check_claim(value, start)
             read.append((reader.begin, start, value, reader.has_line_ends))
-    ends = [begin for begin, *_ in read[1:]] + [len(text)]
+    spans = pairwise([*(begin for begin, *_ in read), len(text)])
     return tuple(
         Document(
             file=path,
@@ -152,7 +155,7 @@ def _documents(path: str, content: bytes, text: str) -> tuple[Document, ...]:
             has_line_ends=has_line_ends,
             places=partial(_places, content, index),
         )
-        for index, ((begin, start, value, has_line_ends), end) in enumerate(zip(read, ends, strict=True))
+        for index, ((_, start, value, has_line_ends), (begin, end)) in enumerate(zip(read, spans, strict=True))
         if _claims(value)
     )
 
@@ -203,11 +206,12 @@ def comments(content: bytes) -> list[Comment]:
     text = content.decode("utf-8-sig")
     ends = [match.start() for match in _LINE_END.finditer(text)]
     starts = [0, *(match.end() for match in _LINE_END.finditer(text))]
+    next_rows = _next_rows(text, starts)
     found = []
     for start in _comment_starts(text):
         row = bisect_right(starts, start) - 1
         end = ends[row] if row < len(ends) else len(text)
-        target = row if text[starts[row] : start].strip() else _next_line(text, starts, row)
+        target = row if text[starts[row] : start].strip() else next_rows[row]
         found.append(Comment(Position(row + 1, start - starts[row] + 1), text[start:end], target + 1))
     return found
 
@@ -234,12 +238,12 @@ def _scalars(text: str) -> list[tuple[int, int]]:
     return [(begin, end) for begin, end in spans if begin < end]
 
 
-def _next_line(text: str, starts: list[int], row: int) -> int:
-    """The row below `row` that is more than a comment; the last one where there is none."""
-    for below in range(row + 1, len(starts)):
-        if not _ONLY_COMMENT.match(text, starts[below]):
-            return below
-    return len(starts) - 1
+def _next_rows(text: str, starts: list[int]) -> list[int]:
+    """By row: the one below it that is more than a comment; the last one where there is none."""
+    found = [len(starts) - 1] * len(starts)
+    for row in range(len(starts) - 2, -1, -1):
+        found[row] = found[row + 1] if _ONLY_COMMENT.match(text, starts[row + 1]) else row + 1
+    return found
 
 
 def read_by_another(content: bytes) -> list[Any]:
@@ -266,7 +270,15 @@ def every_places(content: bytes) -> Iterator[Places]:
 
 
 def _places(content: bytes, index: int) -> Places:
-    return next(islice(every_places(content), index, None))
+    return _all_places(content)[index]
+
+
+@lru_cache(maxsize=3)
+def _all_places(content: bytes) -> tuple[Places, ...]:
+    """Those of the files last asked for, which are often asked for again at once: the one with many findings, and, of a
+    finding about two, its server's and fresco.yaml. Few are kept, because an agent would keep them for as long as it
+    runs."""
+    return tuple(every_places(content))
 
 
 class _Reader:

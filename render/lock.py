@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from render.document import Place, Places
 from render.errors import ExitCode, FrescoError
+from render.files import is_folder
 from render.load import every_places, is_yaml, load_file, read_by_another
 from render.repository import WorkingTree
 from render.resource import DEPLOYMENT, Resource, identify
@@ -89,11 +90,15 @@ def storage_digest(uri: str, follow: "Callable[[str], AbstractContextManager[Wat
 
 
 def files(paths: Iterable[Path]) -> Iterator[Path]:
-    """The files that `paths` name: themselves, or all YAML files below a folder. Raises NotFound."""
+    """The files that `paths` name: themselves, or all YAML files below a folder. Raises NotFound, and OSError for a
+    folder that cannot be listed."""
     for path in paths:
         if path.is_dir():
             tree = WorkingTree(path)
-            yield from (tree.real(name) for name in tree.paths() if is_yaml(name))
+            names = [name for name in tree.paths() if is_yaml(name)]
+            for folder in filter(is_folder, names):
+                tree.read(folder)  # which says why it cannot be
+            yield from map(tree.real, names)
         else:
             yield path
 

@@ -1,6 +1,7 @@
 """`fresco lock` where the address comes from `fresco.yaml`: digests into `fresco.lock`. I/O: files, storage."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -10,12 +11,31 @@ from render import compat, top
 from render.compat import OwnForm
 from render.document import Document, Places
 from render.emit import emit
-from render.load import load_file
+from render.load import load, load_file
 from render.lock import CannotLock, Computed, Digester, Model
+from render.repository import WorkingTree, is_added
+from render.resource import DEPLOYMENT
 from render.root import root_of
 from render.write import replace_file
 from schemas import API_VERSION
 from schemas.lockfile import FILE_NAME, LockFile
+from schemas.status import Finding
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """An address that nothing asks for any more, and the lock file that it has left."""
+
+    file: Path
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class NotAdded:
+    """A lock file that a commit would leave out, because git does not know it yet."""
+
+    file: Path
+
 
 _HEAD: Final = b"# Digests of artifacts by address: `fresco lock` writes this file.\n"
 _NOWHERE: Final = Places({})  # in the file of the model there is no place for its digest
@@ -30,22 +50,62 @@ def check_revisions(paths: Iterable[Path], digester: Digester) -> Iterator[Compu
                 yield one
 
 
-def lock_revisions(paths: Iterable[Path], digester: Digester, *, again: bool) -> Iterator[Computed | CannotLock]:
+def lock_revisions(
+    paths: Iterable[Path], digester: Digester, *, again: bool, whole: Collection[Path] = ()
+) -> Iterator[Computed | Dropped | NotAdded | CannotLock]:
     """Locks the revisions that the files `paths` name; gives what was written, and what could not be.
 
-    The `fresco.lock` of each repository is written once, and what it says of other addresses stays. `again`: computes
-    digests that are there, too. Raises OSError.
+    The `fresco.lock` of each repository is written once. When it is written, and for repositories that `whole` names,
+    addresses that nothing in the repository asks for any more leave it; what other files ask for stays. `again`:
+    computes digests that are there, too. Raises OSError.
     """
-    for folder, documents in _by_root(paths).items():
+    by_root = _by_root(paths)
+    for folder in [*by_root, *(one for one in whole if one not in by_root and _is_locked(one))]:
+        file, documents = folder / FILE_NAME, by_root.get(folder, [])
         written: dict[str, str] = {}
-        for one in _computed(folder, documents, digester, again=again):
+        for one in _computed(folder, documents, digester, again=again) if documents else ():
             if isinstance(one, CannotLock):
                 yield one
             elif one.digest != one.model.digest:
                 written[one.model.uri] = one.digest
                 yield one
-        if written:
-            replace_file(folder / FILE_NAME, _content({**top.digests(folder).by_address, **written}))
+        if written or folder in whole:
+            yield from _write(file, written, documents)
+        if documents and file.exists() and not is_added(file):
+            yield NotAdded(file)
+
+
+def _is_locked(folder: Path) -> bool:
+    """Whether `folder` is the root of a repository with a lock file."""
+    return (folder / FILE_NAME).is_file() and root_of(folder) == folder
+
+
+def _write(file: Path, written: Mapping[str, str], documents: Iterable[Document]) -> Iterator[Dropped]:
+    """Adds what was `written` to the `file`, and takes out and gives what neither `documents` nor others ask for."""
+    by_address = {**top.digests(file.parent).by_address, **written}
+    unasked = _unasked(file.parent, by_address, documents)
+    if written or unasked:
+        replace_file(file, _content({one: digest for one, digest in by_address.items() if one not in unasked}))
+    yield from (Dropped(file, address) for address in sorted(unasked))
+
+
+def _unasked(folder: Path, addresses: Iterable[str], documents: Iterable[Document]) -> set[str]:
+    """Those of `addresses` that no Deployment asks for; none where it is not certain what all of them ask for."""
+    spec, loaded = top.spec(folder), load(WorkingTree(folder))
+    if spec is None or loaded.unreadable:
+        return set()
+    asked: set[str | None] = set()
+    for document in (*documents, *loaded.documents):
+        form = compat.read(document, spec.michelangelo) if document.is_theirs else None
+        if isinstance(form, Finding) or (form is not None and _is_unclear(form)):
+            return set()
+        asked.add(form.address if form is not None else None)
+    return set(addresses) - asked
+
+
+def _is_unclear(form: OwnForm) -> bool:
+    """Whether it may be that something is asked for which cannot be told."""
+    return form.kind == DEPLOYMENT and form.value is None and not form.is_deleted
 
 
 def _by_root(paths: Iterable[Path]) -> dict[Path, list[Document]]:

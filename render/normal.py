@@ -3,30 +3,41 @@
 A resource that cannot be accepted, or whose absence cannot be trusted, keeps what was accepted last.
 """
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import Final, NamedTuple, TypeVar
 
 import msgspec
 
-from render import absences, claims, compat, lockfile, resolve, settings, validate
+from render import absences, claims, compat, lockfile, resolve, second, settings, validate
 from render.capacity import Size, config_bytes
-from render.document import REPOSITORY_FILE, Document, Loaded, Path, prefix
+from render.document import REPOSITORY_FILE, Document, Loaded, Path, concerns, prefix
 from render.errors import InvalidRepository
 from render.memo import Memo
 from render.places import place
-from render.resource import DEPLOYMENT, REPOSITORY, SERVER, Resource
+from render.resource import DEPLOYMENT, REPOSITORY, SERVER, Resource, place_in
 from render.rules import Rule
+from render.rules.second import SECOND
+from render.second import Context
 from render.settings import Settings
 from render.validate import Host, Scope
 from schemas import limits
 from schemas.lockfile import FILE_NAME as LOCK_FILE
-from schemas.resources import Deployment, InferenceServer, Resources, RolloutDefaults, Strategy
+from schemas.resources import (
+    BackendType,
+    Deployment,
+    InferenceServer,
+    ModelType,
+    Resources,
+    RolloutDefaults,
+    Strategy,
+)
 from schemas.status import (
     DeploymentStatus,
     Finding,
     ModelRevision,
+    OtherPlace,
     Replicas,
     RepositoryStatus,
     RolloutPolicy,
@@ -41,6 +52,7 @@ from schemas.status import (
 SLICE_ENDINGS: Final = ("-main", "-canary")  # of what the Services of a server's slices are called
 
 S = TypeVar("S", ServerStatus, DeploymentStatus)
+A = TypeVar("A", "WantedServer | Kept", "WantedDeployment | Kept")
 Stakes = tuple[tuple[claims.Claim, ...], tuple[claims.Claim, ...]]
 
 
@@ -127,7 +139,7 @@ def _server_ground(status: ServerStatus) -> object:
 
 def _deployment_ground(status: DeploymentStatus) -> object:
     places = {
-        (one.server, one.name, one.path, one.memory, config_bytes(one))
+        (one.server, one.name, one.type, one.path, one.memory, config_bytes(one))
         for one in (status.current, status.candidate)
         if one is not None
     }
@@ -167,10 +179,12 @@ class _Acceptance:
         self._hosts: dict[str, Host | None] = {}
         self._neighbours: Mapping[str, tuple[str, ...]] = {}
         self._namesakes: Mapping[str, tuple[str, ...]] = {}
+        self._on_vllm: dict[str, Deployment] = {}
         self._sort_out(loaded)
 
     def result(self) -> Wanted:
-        """Servers first, then what is served on them, then what each needs for itself, then what is missing."""
+        """Servers first, then what is served on them, then what each needs of the others and for itself, then what is
+        missing."""
         for key, resources in self._resources[SERVER].items():
             self._servers[key] = self._server(key, resources)
         self._hosts = {key: self._host(key) for key in self._servers}
@@ -178,9 +192,12 @@ class _Acceptance:
         self._namesakes = _grouped(self._servers, 1)
         for key, resources in self._resources[DEPLOYMENT].items():
             self._deployments[key] = self._deployment(key, resources)
+        self._ask_for_bases()
         self._share()
         self._give_room()
+        self._withhold()
         held = self._absent()
+        self._tell_both_places()
         return Wanted(
             repository=resolve.repository_status(
                 self._settings.cluster,
@@ -197,7 +214,7 @@ class _Acceptance:
     def _sort_out(self, loaded: Loaded) -> None:
         folder = prefix(self._settings.cluster.path)
         for path, file in loaded.files.items():
-            if path.startswith(folder) and path != LOCK_FILE:
+            if concerns(path, folder) and path != LOCK_FILE:
                 self._unread.extend(file.findings)
                 for document in file.documents:
                     self._sort_in(document)
@@ -213,7 +230,8 @@ class _Acceptance:
             self._resources[resource.kind].setdefault(resource.key, []).append(resource)
         elif document.file != REPOSITORY_FILE:
             message = "a Repository is read from fresco.yaml at the top alone"
-            self._loose.append(resource.finding(Rule.EXTRA_REPOSITORY, ("kind",), message))
+            read = place_in(self._settings.document, ())
+            self._loose.append(resource.finding(Rule.EXTRA_REPOSITORY, ("kind",), message, other=read))
 
     def _scope(self, key: str) -> Scope:
         namespace = key.split("/")[0]
@@ -242,11 +260,15 @@ class _Acceptance:
         return next(iter(self._resources[kind].get(key, ())), None)
 
     def _host(self, key: str) -> Host | None:
+        """The server as it is accepted now, else as it was last. A backend that is not rendered replaces none."""
         server = self._servers[key]
-        if isinstance(server, WantedServer):
+        if isinstance(server, WantedServer) and server.template.backend is not BackendType.VLLM:
             return self._made(Host, key, server.template, server.replicas)
         before = self._previous.servers.get(key) if self._previous is not None else None
-        return _host_before(before) if before is not None else None
+        there = _host_before(before) if before is not None else None
+        if there is None and isinstance(server, WantedServer):
+            return self._made(Host, key, server.template, server.replicas)
+        return there
 
     # ---- Deployments
 
@@ -260,6 +282,8 @@ class _Acceptance:
         if host is None:
             around = self._around(key, _place(resource.spec))
             return self._made(_homeless, key, resource, self._scope(key), around)
+        if host.template.backend is BackendType.VLLM:
+            self._on_vllm[key] = resource.spec
         return self._made(_deployment, key, resource, self._scope(key), self._settings.spec.rollout, host)
 
     def _around(self, key: str, server: str) -> "_Around":
@@ -270,6 +294,26 @@ class _Acceptance:
         is_gone = self._previous is not None and server not in self._servers and server in self._previous.servers
         return _Around(self._first(SERVER, close), self._first(SERVER, namesake), is_gone)
 
+    # ---- what one needs of another
+
+    def _ask_for_bases(self) -> None:
+        """An adapter is a change of its server's base model, which somebody has or asks for."""
+        adapters = {key: _place(spec) for key, spec in self._on_vllm.items() if _is_adapter(spec)}
+        based = {*self._bases()} if adapters else set()
+        at: Path = ("spec", "model", "type")
+        for key, server in adapters.items():
+            if server not in based:
+                message = f"an adapter is a change of a base model, and no Deployment on {server} has the type base"
+                self._keep(key, Rule.NO_BASE_MODEL, at, message, self._first(SERVER, server), ("metadata", "name"))
+
+    def _bases(self) -> Iterator[str]:
+        """The servers that have a base model, and those that one is asked for on, whatever is wrong with it."""
+        for resources in self._resources[DEPLOYMENT].values():
+            yield from (server for one in resources if (server := server_of_base(one)) is not None)
+        for key, status in self._before.items():
+            there = (one for one in (status.current, status.candidate) if one is not None)
+            yield from (f"{_namespace(key)}/{one.server}" for one in there if one.type is ModelType.BASE)
+
     # ---- what only one can have
 
     def _share(self) -> None:
@@ -277,7 +321,8 @@ class _Acceptance:
         keys = sorted(self._before.keys() | self._deployments.keys())
         stakes = {key: self._made(_stakes, key, key, self._deployments.get(key), self._before.get(key)) for key in keys}
         undisputed = {key for key, (held, _) in stakes.items() if owners.take(key, held)}
-        for key, (held, needs) in stakes.items():
+        for key in sorted(stakes, key=self._on_vllm.__contains__):  # what is not rendered takes nothing from what is
+            held, needs = stakes[key]
             if needs is held and key in undisputed:
                 continue
             conflict = owners.conflict(key, needs)
@@ -288,10 +333,11 @@ class _Acceptance:
                 self._refuse(key, rule, path, message, self._first(DEPLOYMENT, conflict[1]), path)
 
     def _give_room(self) -> None:
-        """Memory and model configs are finite. What is there comes first, wanted now or not; then who asks, by name."""
+        """Memory and model configs are finite. What is there comes first, wanted now or not; then who asks, by name,
+        the base model before its adapters."""
         by_server: dict[str, dict[str, Size]] = {}
         keys = sorted(self._before.keys() | self._deployments.keys())
-        for key in sorted(keys, key=lambda one: not self._is_served(one)):
+        for key in sorted(keys, key=lambda one: (not self._is_served(one), not self._is_base(one))):
             sizes = self._made(_sizes, key, key, self._deployments.get(key), self._before.get(key))
             for server, size in sizes.items():
                 by_server.setdefault(server, {})[key] = size
@@ -299,7 +345,7 @@ class _Acceptance:
             host = self._hosts.get(server)
             resources = host.template.resources if host is not None else None
             for key, rule, path, message in self._made(_crowded, server, server, tuple(models.items()), resources):
-                self._refuse(key, rule, path, message, self._first(SERVER, server), ("spec", "resources"))
+                self._refuse(key, rule, path, message, self._first(SERVER, server), SECOND[rule].path)
 
     @property
     def _before(self) -> Mapping[str, DeploymentStatus]:
@@ -309,12 +355,33 @@ class _Acceptance:
         before = self._before.get(key)
         return before is not None and before.current is not None
 
+    def _is_base(self, key: str) -> bool:
+        wanted = self._deployments.get(key)
+        return isinstance(wanted, WantedDeployment) and wanted.model.type is ModelType.BASE
+
     def _refuse(self, key: str, rule: Rule, path: Path, message: str, other: Resource | None, there: Path) -> None:
         """What is refused is as it was before. What nobody asks for cannot be refused. `other`: who has it, `there`."""
-        wanted = self._deployments.get(key)
-        if isinstance(wanted, WantedDeployment):
-            resource = self._resources[DEPLOYMENT][key][0]
-            self._deployments[key] = self._made(_refused, key, wanted, resource, rule, path, message, other, there)
+        if isinstance(self._deployments.get(key), WantedDeployment):
+            self._keep(key, rule, path, message, other, there)
+
+    def _keep(self, key: str, rule: Rule, path: Path, message: str, other: Resource | None, there: Path) -> None:
+        """The Deployment `key` is as it was before, for a further reason."""
+        found, resource = self._deployments[key].findings, self._resources[DEPLOYMENT][key][0]
+        name = (key, rule)
+        self._deployments[key] = self._made(_kept, name, found, resource, rule, path, message, other, there)
+
+    # ---- what is not rendered yet
+
+    def _withhold(self) -> None:
+        """vLLM's servers, and what is to be served on them, stay as they were. Every other rule was asked by now."""
+        for key, (resource, *others) in self._resources[SERVER].items():
+            if not others and isinstance(resource.spec, InferenceServer) and _is_vllm(resource.spec):
+                self._servers[key] = self._made(_unrendered, key, self._servers[key].findings, resource)
+        for key, spec in self._on_vllm.items():
+            server = _place(spec)
+            message = f"the InferenceServer {server} has findings of its own and is not accepted"
+            other = self._first(SERVER, server)
+            self._keep(key, Rule.UNKNOWN_SERVER, ("spec", "server"), message, other, ("metadata", "name"))
 
     # ---- what is missing
 
@@ -328,6 +395,37 @@ class _Acceptance:
             else:
                 self._deployments[key] = Kept((finding,))
         return judged.held
+
+    # ---- where it is
+
+    def _tell_both_places(self) -> None:
+        """Of what has findings, because it costs reading the other file again: the rest has been decided by values."""
+        for key, server in self._servers.items():
+            if server.findings:
+                self._servers[key] = self._with_places(f"{SERVER} {key}", server, self._context_of_server(key))
+        for key, deployment in self._deployments.items():
+            if deployment.findings:
+                context = self._context_of_deployment(key)
+                self._deployments[key] = self._with_places(f"{DEPLOYMENT} {key}", deployment, context)
+
+    def _with_places(self, name: str, one: A, context: Context) -> A:
+        targets = [second.target(finding, context) for finding in one.findings]
+        others = tuple(self._made(second.found, to, to) if to is not None else None for to in targets)
+        return self._made(_pointing, name, one, others) if any(others) else one
+
+    def _context_of_server(self, key: str) -> Context:
+        resource = self._first(SERVER, key)
+        spec = resource.spec if resource is not None else None
+        backend = spec.spec.backend.type if isinstance(spec, InferenceServer) else ""
+        return Context(self._settings.document, self._settings.index, key.split("/")[0], backend=backend)
+
+    def _context_of_deployment(self, key: str) -> Context:
+        """What was accepted before this and stands in no file any more has no place."""
+        resource = self._first(DEPLOYMENT, key)
+        home = _place(resource.spec) if resource is not None and isinstance(resource.spec, Deployment) else ""
+        is_accepted = isinstance(self._servers.get(home), WantedServer) or key in self._on_vllm
+        server = self._first(SERVER, home) if is_accepted else None
+        return Context(self._settings.document, self._settings.index, key.split("/")[0], server)
 
 
 # ---- one resource
@@ -426,6 +524,10 @@ def _without_server(wanted: str, around: _Around) -> tuple[Rule, str, str | None
     return Rule.UNKNOWN_SERVER, message, hint, close
 
 
+def _namespace(key: str) -> str:
+    return key.split("/")[0]
+
+
 def _place(spec: Deployment) -> str:
     return f"{spec.metadata.namespace}/{spec.spec.server}"
 
@@ -440,8 +542,8 @@ def _duplicates(*resources: Resource) -> Kept:
     return Kept(_in_order(findings))
 
 
-def _refused(
-    wanted: WantedDeployment,
+def _kept(
+    findings: tuple[Finding, ...],
     resource: Resource,
     rule: Rule,
     path: Path,
@@ -450,7 +552,7 @@ def _refused(
     there: Path,
 ) -> Kept:
     second = other.place(there) if other is not None else None
-    return Kept(_in_order([*wanted.findings, resource.finding(rule, path, message, other=second)]))
+    return Kept(_in_order([*findings, resource.finding(rule, path, message, other=second)]))
 
 
 def _host_before(status: ServerStatus) -> Host | None:
@@ -458,6 +560,29 @@ def _host_before(status: ServerStatus) -> Host | None:
     if template is None or "main" not in status.slices:
         return None
     return Host(template, {name: one.replicas for name, one in status.slices.items()})
+
+
+def _pointing(one: A, others: tuple[OtherPlace | None, ...]) -> A:
+    """`one`, whose findings have `others` as their second places; None leaves a finding as it is."""
+    return replace(one, findings=tuple(map(second.pointing, one.findings, others)))
+
+
+# ---- what one needs of another
+
+
+def _is_adapter(spec: Deployment) -> bool:
+    """Of a Deployment on vLLM."""
+    return resolve.model_type(spec, BackendType.VLLM) is ModelType.ADAPTER
+
+
+def server_of_base(resource: Resource) -> str | None:
+    """The key of the server that a Deployment is to be the base model of, told from its document: adapters need not
+    wait for what is wrong elsewhere in it."""
+    match resource.document.value:
+        case {"spec": {"server": str(name), "model": {"type": ModelType.BASE.value}}} if resource.kind == DEPLOYMENT:
+            return f"{_namespace(resource.key)}/{name}"
+        case _:
+            return None
 
 
 # ---- what only one can have
@@ -468,7 +593,7 @@ def _stakes(key: str, wanted: WantedDeployment | Kept | None, before: Deployment
     held = tuple(claims.held(before)) if before is not None else ()
     if not isinstance(wanted, WantedDeployment):
         return held, ()
-    needs = tuple(claims.claims(key.split("/")[0], wanted.model, wanted.traffic))
+    needs = tuple(claims.claims(_namespace(key), wanted.model, wanted.traffic))
     return held, held if needs == held else needs
 
 
@@ -476,6 +601,8 @@ def _belongs(claim: claims.Claim, owner: str) -> tuple[Rule, Path, str]:
     message = f"{claim} belongs to the Deployment {owner} already"
     if isinstance(claim, claims.ServedName):
         return Rule.DUPLICATE_MODEL, ("spec", "model", "name"), message
+    if isinstance(claim, claims.BaseModel):
+        return Rule.SECOND_BASE_MODEL, ("spec", "model", "type"), message
     return Rule.DUPLICATE_ROUTE, ("spec", "traffic", "path"), message
 
 
@@ -483,7 +610,7 @@ def _sizes(key: str, wanted: WantedDeployment | Kept | None, before: DeploymentS
     """What a Deployment may need of each server, the larger of what it asks for and what it has."""
     by_server: dict[str, list[ModelRevision]] = {}
     for revision in _revisions(wanted, before):
-        by_server.setdefault(f"{key.split('/')[0]}/{revision.server}", []).append(revision)
+        by_server.setdefault(f"{_namespace(key)}/{revision.server}", []).append(revision)
     there = [one for one in (before.current, before.candidate) if one is not None] if before is not None else []
     second = _second_copy(wanted, before)
     is_urgent, is_begun = _strategy(wanted, before) is Strategy.EMERGENCY, before is not None and bool(before.progress)
@@ -496,27 +623,32 @@ def _sizes(key: str, wanted: WantedDeployment | Kept | None, before: DeploymentS
             there=_copies(one for one in there if one.server == revisions[0].server) or 0,
             apart=again if is_urgent else 0,
             in_turn=again if is_begun and not is_urgent else 0,
+            is_alone=all(one.type is ModelType.BASE for one in revisions),
         )
     return sizes
 
 
 def _copies(revisions: Iterable[ModelRevision]) -> int | None:
-    """Bytes of `revisions` on one server: of the same name the largest, which takes the others' place."""
-    largest: dict[str, int] = {}
+    """Bytes of `revisions` on one server: of the same name the largest, which takes the others' place. So does a base
+    model of any name: a pod starts on one."""
+    largest: dict[str | None, int] = {}
     for one in revisions:
         if one.memory is not None:
-            largest[one.name] = max(one.memory, largest.get(one.name, 0))
+            name = one.name if one.type is not ModelType.BASE else None
+            largest[name] = max(one.memory, largest.get(name, 0))
     return sum(largest.values()) if largest else None
 
 
 def _second_copy(wanted: WantedDeployment | Kept | None, before: DeploymentStatus | None) -> ModelRevision | None:
-    """The revision that is to be loaded beside the current one, under its name."""
+    """The revision that is to be loaded beside the current one, under its name. A base model never is: its pods are
+    replaced."""
     current = before.current if before is not None else None
     if before is None or current is None:
         return None
     asked = [wanted.model] if isinstance(wanted, WantedDeployment) and not _has_failed(wanted.model, before) else []
     asked += [before.candidate] if before.candidate is not None else []
-    return next((one for one in asked if place(one) == place(current) and one.model_hash != current.model_hash), None)
+    beside = [one for one in asked if one.type is not ModelType.BASE and place(one) == place(current)]
+    return next((one for one in beside if one.model_hash != current.model_hash), None)
 
 
 def _has_failed(model: ModelRevision, before: DeploymentStatus) -> bool:
@@ -543,10 +675,12 @@ def _crowded(
     """Of the Deployments of a server, in the order of their right to it, those that it has no room for, and why."""
     sizes = dict(models)
     lacking = claims.without_room(sizes, resources) if resources else {}
+    has_base = any(one.is_alone for one in sizes.values())
     crowded: list[tuple[str, Rule, Path, str]] = []
     for key, (need, room) in lacking.items():
-        twice = "each emergency twice" if sizes[key].apart else "the largest twice"
-        message = f"with it the models of {server}, {twice}, need {_gib(need)}, a pod has {_gib(room)}"
+        twice = "each emergency" if sizes[key].apart else "the largest adapter" if has_base else "the largest"
+        twice = f", {twice} twice," if need.again else ""
+        message = f"with it the models of {server}{twice} need {_gib(need.memory)}, a pod has {_gib(room)}"
         crowded.append((key, Rule.MEMORY_TOO_SMALL, ("spec", "model", "memory"), message))
     total = 0
     for key, one in models:
@@ -561,6 +695,22 @@ def _crowded(
 
 def _gib(count: int) -> str:
     return f"{count / 2**30:.2f} GiB"
+
+
+# ---- what is not rendered yet
+
+
+def _is_vllm(spec: InferenceServer) -> bool:
+    return spec.spec.backend.type is BackendType.VLLM
+
+
+def _unrendered(findings: tuple[Finding, ...], resource: Resource) -> Kept:
+    message = f"expected triton, this version of Fresco renders nothing else, got {BackendType.VLLM.value!r}"
+    finding = resource.finding(Rule.UNSUPPORTED_TYPE, ("spec", "backend", "type"), message)
+    return Kept(_in_order([*findings, finding]))
+
+
+# ---- findings
 
 
 def _has_errors(findings: Iterable[Finding]) -> bool:

@@ -1,16 +1,14 @@
-"""Where a cluster's Deployments stand, for a terminal: a table, one Deployment's timeline, and both as plain values.
-Pure: time comes in, and everything else from the status tree. What needs a person comes first.
+"""Where a cluster's Deployments stand, for a terminal: a table, and one Deployment's timeline. Pure: time comes in,
+and everything else from the status tree. What needs a person comes first.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import pairwise
-from typing import Any
 
-import msgspec
-
-from render import places, report, status_page, tree
+from render import places, report, status_page
 from render.characters import one_line
+from schemas.overview import Row
 from schemas.status import DeploymentStatus, Evidence, ModelRevision, ServerStage, Stage, Transition, Tree
 
 _HEAD = ("DEPLOYMENT", "STAGE", "REVISION", "PROVEN", "AGE", "MESSAGE")
@@ -18,22 +16,6 @@ _DIGEST_CHARACTERS = 19  # `sha256:` and 12 more
 _SERVED = ("canary first pod", "canary", "main first pod", "main", "bake", "restore")  # rows in which pods prove models
 _BACK = (Stage.ROLLBACK_IN_PROGRESS, Stage.ROLLBACK_FAILED, Stage.ROLLBACK_COMPLETE)
 _LEAVING = (Stage.CLEAN_UP_IN_PROGRESS, Stage.CLEAN_UP_COMPLETE)
-
-
-class Row(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """One Deployment. `proven`: pods that are on record as having proven what they are told to serve, since the work in
-    hand began or when the last one ended; `replicas`: the fewest that its server is to have, None without a server.
-    `age`: seconds in its stage, None while it has never been in another."""
-
-    deployment: str
-    stage: str
-    needs_person: bool
-    revision: str | None
-    candidate: str | None
-    proven: int
-    replicas: int | None
-    age: float | None
-    message: str
 
 
 def rows(status: Tree, now: float) -> list[Row]:
@@ -82,11 +64,6 @@ def timeline(status: DeploymentStatus, now: float, width: int | None) -> list[st
     return [_cut(line, width) for line in lines]
 
 
-def values(row: Row, status: DeploymentStatus) -> dict[str, Any]:
-    """A Deployment's row and its whole status, as plain values."""
-    return {**msgspec.to_builtins(row), "status": tree.builtins(status)}
-
-
 def proven(status: DeploymentStatus) -> frozenset[str]:
     """Names of the pods that are on record as having proven what they are told to serve: in the work in hand, or when
     the last one ended."""
@@ -125,7 +102,7 @@ def _row(status: Tree, key: str, now: float) -> Row:
     entered = _entered(one.transitions)
     return Row(
         deployment=key,
-        stage=one.stage.value,
+        stage=one.stage,
         needs_person=needs_person,
         revision=one.current.revision if one.current is not None else None,
         candidate=one.candidate.revision if one.candidate is not None else None,

@@ -14,7 +14,7 @@ import msgspec
 
 from render import claims, resolve
 from render.document import Document
-from render.normal import SLICE_ENDINGS
+from render.normal import SLICE_ENDINGS, server_of_base
 from render.objects.suffixes import SUFFIXES
 from render.resource import SERVER, Resource
 from schemas.resources import Deployment
@@ -27,8 +27,9 @@ class Facts(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What of a document tells what it has to do with others.
 
     `line`: where it starts. `text`: identity of its text. `kind` and `key`: empty where they cannot be told, or where
-    it says that it is deleted. `server`: the key of the one that a Deployment is for. `routes`: what others must not
-    have, coarsely: two routes that match the same are equal here, and so may be some that do not.
+    it says that it is deleted. `server`: the key of the one that a Deployment is for; where it is of a wrong form, of
+    the one that it is the base model of. `routes`: what others must not have, coarsely: two routes that match the same
+    are equal here, and so may be some that do not.
     """
 
     line: int
@@ -59,7 +60,7 @@ def facts(document: Document, resource: Resource | Finding) -> Facts:
         return Facts(document.line, document.text)
     spec = resource.spec
     if not isinstance(spec, Deployment):
-        return Facts(document.line, document.text, resource.kind, resource.key)
+        return Facts(document.line, document.text, resource.kind, resource.key, server_of_base(resource) or "")
     server = f"{spec.metadata.namespace}/{spec.spec.server}"
     path = _shortened(resolve.path(spec))
     hostnames = spec.spec.traffic.hostnames or (claims.ANY_HOSTNAME,)

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 
+import msgspec
+
 from render.characters import printable
 from render.normal import Wanted
 from schemas.status import Finding
@@ -14,8 +16,18 @@ def of(wanted: Wanted) -> list[Finding]:
 
 
 def in_order(findings: Iterable[Finding]) -> list[Finding]:
-    """Each finding once, in the order of files and lines."""
-    return sorted(set(findings), key=lambda one: (one.file, one.line, one.column, one.rule, one.message))
+    """Each finding once, in the order of files and lines. Of several that differ in their second place alone, as where
+    two clusters refuse the same, it is the first."""
+    unlike: dict[Finding, Finding] = {}
+    for one in sorted(set(findings), key=_order):
+        unlike.setdefault(msgspec.structs.replace(one, other=None), one)
+    return list(unlike.values())
+
+
+def _order(finding: Finding) -> tuple[object, ...]:
+    other = finding.other
+    second = (other.file, other.line, other.column) if other is not None else ()
+    return finding.file, finding.line, finding.column, finding.rule, finding.message, second
 
 
 def line(finding: Finding) -> str:

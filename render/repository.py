@@ -102,14 +102,18 @@ class WorkingTree:
         above = root.resolve().relative_to(Path(workdir).resolve()).as_posix() if workdir is not None else "."
         self._above = "" if above == "." else f"{above}/"
         self._real: dict[str, str] = {}
+        self._unlisted: dict[str, OSError] = {}
 
     def paths(self) -> Iterable[str]:
-        """All paths, sorted."""
+        """All paths, sorted; of a folder that cannot be listed its own, with a `/` at the end."""
+        self._unlisted = {}
         self._real = {_shown(os.fsencode(name)): name for name in self._walk("")}
-        return sorted(self._real)
+        return sorted([*self._real, *self._unlisted])
 
     def read(self, path: str) -> bytes:
-        """The content of one of `paths`. Raises OSError when it has gone or may not be read."""
+        """The content of one of `paths`. Raises OSError when it has gone or may not be read, or is a folder."""
+        if path in self._unlisted:
+            raise self._unlisted[path]
         return self.real(path).read_bytes()
 
     def real(self, path: str) -> Path:
@@ -118,16 +122,30 @@ class WorkingTree:
 
     def _walk(self, folder: str) -> Iterator[str]:
         """The files below `folder`, which is empty or ends with a slash, by their names as the system has them."""
-        with os.scandir(self._root / folder) as children:
-            for child in children:
-                name = folder + child.name
-                if child.name == ".git" or child.is_symlink() or self._is_ignored(name):
-                    continue
-                if child.is_dir():
-                    if not Path(child.path, ".git").exists():  # a submodule's files are another repository's
-                        yield from self._walk(f"{name}/")
-                elif child.is_file():
-                    yield name
+        try:
+            children = self._children(folder)
+        except OSError as error:
+            if not folder:
+                raise
+            self._unlisted[_shown(os.fsencode(folder))] = error
+            return
+        for child in children:
+            name = folder + child.name
+            if child.is_dir():
+                yield from self._walk(f"{name}/")
+            elif child.is_file():
+                yield name
+
+    def _children(self, folder: str) -> list[os.DirEntry[str]]:
+        """The files and folders in `folder` that count. Raises OSError."""
+        with os.scandir(self._root / folder) as found:
+            children = list(found)
+        if folder and any(child.name == ".git" for child in children):
+            return []  # a submodule's files are another repository's
+        return [child for child in children if self._counts(child, folder + child.name)]
+
+    def _counts(self, child: os.DirEntry[str], name: str) -> bool:
+        return child.name != ".git" and not child.is_symlink() and not self._is_ignored(name)
 
     def _is_ignored(self, name: str) -> bool:
         """What git has it does not ignore; asked first, because it costs less."""
@@ -149,6 +167,21 @@ def git_folder(path: Path) -> Path | None:
     """Where git keeps what belongs to the work tree that `path` is in alone, None outside of one. Raises NotFound."""
     found = _discover(path)
     return Path(found.path) if found is not None and found.workdir is not None else None
+
+
+def is_added(path: Path) -> bool:
+    """Whether git's index has the file `path`, so that a commit takes it along; True where there is no work tree.
+
+    For a commit of some files alone git hands its hooks another index, which it names in the environment.
+    """
+    found = _discover(path.parent)
+    if found is None or found.workdir is None:
+        return True
+    top = Path(found.workdir).resolve()
+    named = os.environ.get("GIT_INDEX_FILE")
+    index = pygit2.Index(str(top / named)) if named else found.index
+    index.read()
+    return (path.parent.resolve() / path.name).relative_to(top).as_posix() in index
 
 
 class Repository:

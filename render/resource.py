@@ -54,17 +54,34 @@ class Resource:
         return _finding(self.document, rule, at, f"{dotted(path)}: {message}" if path else message, **more)
 
     def place(self, path: Path) -> OtherPlace:
-        """Where the value at `path` is, or the nearest one above it: the second place of another resource's finding."""
-        at = self.document.places().at(written_at(self.written, path)).value
-        return OtherPlace(file=self.document.file, line=at.line, column=at.column)
+        """Where the value at `path` of Fresco's form is: the second place of another resource's finding."""
+        return place_in(self.document, self.own_path(path))
+
+    def own_path(self, path: Path) -> Path:
+        """Where in the document `path` of Fresco's form is written, or would be, below what is written above it."""
+        above = _nearest(self.written, path)
+        return (*self.written[above], *path[len(above) :]) if above else path
+
+
+def place_in(document: Document, path: Path) -> OtherPlace:
+    """Where the value at `path` is; where there is none, the key of the nearest one above it."""
+    places = document.places()
+    there = places.exactly(path)
+    at = there.value if there is not None else places.at(path).key
+    return OtherPlace(file=document.file, line=at.line, column=at.column)
 
 
 def written_at(written: Mapping[Path, Path], path: Path) -> Path:
     """Where `path` of Fresco's form, or the nearest one above it, is written; `path` itself where nothing is said."""
+    above = _nearest(written, path)
+    return written[above] if above else path
+
+
+def _nearest(written: Mapping[Path, Path], path: Path) -> Path:
     above = path
     while above and above not in written:
         above = above[:-1]
-    return written[above] if above else path
+    return above
 
 
 def identify(document: Document) -> Resource | Finding:

@@ -1,14 +1,16 @@
 """What `fresco.yaml` says for one cluster. Pure."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import NamedTuple
 
-from render import validate
-from render.document import REPOSITORY_FILE, Loaded, LoadedFile
+from render import resolve, validate
+from render.document import REPOSITORY_FILE, Document, Loaded, LoadedFile
 from render.explain import listed
 from render.resource import REPOSITORY, Resource, identify
 from render.rules import Rule
+from render.second import Context, with_both
 from render.validate import Scope
 from schemas.resources import Cluster, Repository, RepositorySpec
 from schemas.status import Finding
@@ -16,10 +18,13 @@ from schemas.status import Finding
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The valid Repository, and the one of its clusters that is meant. `findings`: warnings about that."""
+    """The valid Repository, and the one of its clusters that is meant. `document`: where it is written; `index`: of the
+    cluster among the Repository's. `findings`: warnings about that."""
 
+    document: Document
     spec: RepositorySpec
     cluster: Cluster
+    index: int
     findings: tuple[Finding, ...] = ()
 
     def scope(self, namespace: str) -> Scope:
@@ -34,9 +39,9 @@ def find(loaded: Loaded, cluster: str) -> Settings | tuple[Finding, ...]:
     if not isinstance(found, _Read):
         return found
     resource, spec = found
-    for one in spec.clusters:
+    for index, one in enumerate(spec.clusters):
         if one.name == cluster:
-            return Settings(spec, one, tuple(validate.gateway(resource, spec, cluster)))
+            return Settings(resource.document, spec, one, index, tuple(validate.gateway(resource, spec, cluster)))
     names = [one.name for one in spec.clusters]
     close = get_close_matches(cluster, names, 1)
     hint = f"did you mean {close[0]}?" if close else None
@@ -88,7 +93,13 @@ def _checked(resource: Resource) -> _Read | tuple[Finding, ...]:
     if not isinstance(resource.spec, Repository):
         return resource.findings
     spec = resource.spec.spec
-    return tuple(validate.repository(resource, spec)) or _Read(resource, spec)
+    context = Context(resource.document, _slowest(spec.clusters))
+    return tuple(with_both(one, context) for one in validate.repository(resource, spec)) or _Read(resource, spec)
+
+
+def _slowest(clusters: Sequence[Cluster]) -> int:
+    """The index of the cluster whose gateway needs longest for a change of weights: what a default is held against."""
+    return max(range(len(clusters)), key=lambda index: resolve.settle(clusters[index].gateway))
 
 
 def _finding(rule: Rule, message: str, hint: str | None) -> Finding:

@@ -8,11 +8,10 @@ itself. So is one that names no rule, gives no reason, or silences nothing.
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from difflib import get_close_matches
 from typing import NamedTuple
 
 from render.document import Comment
-from render.rules import Rule
+from render.rules import Rule, named
 from schemas.status import Finding
 
 MARK = "fresco: ignore"
@@ -70,10 +69,9 @@ def _read(file: str, comment: Comment) -> Iterator[_Silence | Finding]:
     if asks is None:
         return
     rule, rest = asks.groups()
-    known = tuple(Rule)
-    if rule not in known:
-        close = get_close_matches(rule, known, 1)
-        hint = f"did you mean {close[0]}?" if close else _FORM
+    if rule not in tuple(Rule):
+        close = named.meant(rule)
+        hint = f"did you mean {close}?" if close is not None else f"{_FORM}; {named.LISTED}"
         yield _finding(file, comment, Rule.IGNORED_UNKNOWN, f"expected the id of a rule, got {rule or 'nothing'}", hint)
     elif _REASON.match(rest) is None:
         message = f"expected the reason why {rule} is ignored here, got {rest.strip() or 'nothing'}"

@@ -106,14 +106,6 @@ def _server_name(resource: Resource, server: InferenceServer, scope: Scope) -> I
         yield resource.finding(Rule.NAME_TOO_LONG, at, f"{name!r} is a name that Kubernetes uses itself")
 
 
-def _backend(resource: Resource, server: InferenceServer, scope: Scope) -> Iterator[Finding]:
-    if server.spec.backend.type is not BackendType.TRITON:
-        message = (
-            f"expected triton, this version of Fresco renders nothing else, got {server.spec.backend.type.value!r}"
-        )
-        yield resource.finding(Rule.UNSUPPORTED_TYPE, ("spec", "backend", "type"), message)
-
-
 def _replicas(resource: Resource, server: InferenceServer, scope: Scope) -> Iterator[Finding]:
     wanted = server.spec.replicas
     at: Path = ("spec", "replicas")
@@ -354,13 +346,14 @@ def _analysis(resource: Resource, deployment: Deployment, host: Host, rollout: R
     """Of an analysis that the Deployment asks for itself: one for all in fresco.yaml is no mistake of each."""
     if deployment.spec.rollout.analysis is None or rollout.strategy is not Strategy.PROGRESSIVE:
         return
-    message = None
+    at: Path = ("spec", "rollout", "analysis")
     if "canary" not in host.replicas:
         message = f"the server {deployment.spec.server} has no canary slice, whose answers it would look at"
+        yield resource.finding(Rule.ANALYSIS_BLIND, at, message, severity="warning")
     elif not any(step.soak for step in rollout.steps if step.weight < 100):
         message = "no step below 100 % has a soak, in which it would look"
-    if message is not None:
-        yield resource.finding(Rule.ANALYSIS_BLIND, ("spec", "rollout", "analysis"), message, severity="warning")
+        steps = resource.place(("spec", "rollout", "steps"))
+        yield resource.finding(Rule.ANALYSIS_BLIND, at, message, severity="warning", other=steps)
 
 
 # ---- Repository
@@ -396,7 +389,9 @@ def _unique(resource: Resource, field: str, values: Sequence[str]) -> Iterator[F
     for index, value in enumerate(values):
         if value in values[:index]:
             path: Path = ("spec", "clusters", index, field)
-            yield resource.finding(Rule.WRONG_VALUE, path, f"{value!r} is another cluster's {field} already")
+            first = resource.place(("spec", "clusters", values.index(value), field))
+            message = f"{value!r} is another cluster's {field} already"
+            yield resource.finding(Rule.WRONG_VALUE, path, message, other=first)
 
 
 def _branches(resource: Resource, spec: RepositorySpec) -> Iterator[Finding]:
@@ -430,7 +425,6 @@ def _paths(resource: Resource, spec: RepositorySpec) -> Iterator[Finding]:
 
 _SERVER_CHECKS: tuple[Callable[[Resource, InferenceServer, Scope], Iterator[Finding]], ...] = (
     _server_name,
-    _backend,
     _replicas,
     _image,
     _credentials,

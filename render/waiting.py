@@ -7,10 +7,11 @@ from render.branches import ClusterBranch, Looks, Seen
 from render.characters import one_line
 from render.document import Loaded
 from render.errors import InvalidRepository, NotFound
-from render.follow import Asked, Verdict
+from render.follow import Asked
 from render.repository import Repository
 from render.source import Source
 from schemas.resources import Cluster, RepositorySpec
+from schemas.verdicts import Verdict
 
 
 class Waiting:

@@ -3,7 +3,7 @@ I/O: the file system, but for `against`.
 """
 
 import os
-import shutil
+import stat
 import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -56,7 +56,7 @@ def _put(path: Path, content: bytes) -> None:
 
 
 def replace_file(path: Path, content: bytes) -> None:
-    """Writes a person's file, whole or not at all."""
+    """Writes a person's file, which may be new, whole or not at all. Raises OSError."""
     target = path.resolve()
     descriptor, beside = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
     try:
@@ -64,8 +64,17 @@ def replace_file(path: Path, content: bytes) -> None:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        shutil.copymode(target, beside)
+        Path(beside).chmod(_mode(target))
         Path(beside).replace(target)
     except BaseException:
         Path(beside).unlink(missing_ok=True)
         raise
+
+
+def _mode(path: Path) -> int:
+    """The permissions of the file at `path`; where there is none, those that this process gives to new files."""
+    if path.exists():
+        return stat.S_IMODE(path.stat().st_mode)
+    mask = os.umask(0o022)  # it can only be read by setting it
+    os.umask(mask)
+    return 0o666 & ~mask

@@ -17,6 +17,10 @@ class Contract(
     """
 
 
+class Printed(Contract, frozen=True, omit_defaults=False):
+    """A value that a command prints as JSON: every field is written, so whoever reads it need not know the defaults."""
+
+
 ApiVersion = Annotated[Literal["serving.fresco.dev/v1alpha1"], Meta(description="Group and version of the contract.")]
 SchemaVersion = Annotated[int, Meta(ge=1, description="Version of this contract.", examples=[1])]
 Name = Annotated[

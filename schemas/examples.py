@@ -231,5 +231,116 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {
             },
         ],
     },
+    "change": {
+        "schemaVersion": 1,
+        "base": "3b3fc72ed2",
+        "head": "the working tree",
+        "clusters": [
+            {
+                "cluster": "prod",
+                "now": "clusters/prod at d9f0f5104c",
+                "objects": {
+                    "changes": [
+                        {
+                            "path": "manifests/fraud/servers/gpu-a/main-models.yaml",
+                            "kind": "ConfigMap",
+                            "namespace": "fraud",
+                            "name": "gpu-a-main-models",
+                            "action": "changed",
+                            "fields": {
+                                "shown": [{"path": "scorer.serve.revision", "before": "13", "after": "20"}],
+                                "more": 3,
+                            },
+                            "patch": "",
+                        },
+                    ],
+                    "unchanged": 14,
+                },
+                "servers": [],
+                "deployments": [
+                    {
+                        "key": "fraud/scorer",
+                        "what": "rollout",
+                        "before": {"revision": "13", "server": "gpu-a", "name": "scorer"},
+                        "after": {"revision": "20", "server": "gpu-a", "name": "scorer"},
+                        "strategy": "progressive",
+                        "reason": None,
+                        "plan": {
+                            "steps": [
+                                {
+                                    "name": "weight 1",
+                                    "message": "10 % of the requests",
+                                    "route": "main 90 %, canary 10 %",
+                                    "weight": 10,
+                                    "soak": 300.0,
+                                    "deadline": 300.0,
+                                },
+                            ],
+                            "atLeast": 300.0,
+                            "atMost": 600.0,
+                        },
+                        "rules": [],
+                        "fields": {
+                            "shown": [{"path": "model.revision", "before": "13", "after": "20"}],
+                            "more": 0,
+                        },
+                        "notes": [],
+                    },
+                ],
+                "memory": [
+                    {
+                        "server": "fraud/gpu-a",
+                        "slice": "main",
+                        "pods": "2–6",
+                        "before": 3221225472,
+                        "during": 6442450944,
+                        "after": 3221225472,
+                        "room": 25769803776,
+                    },
+                ],
+                "findings": [],
+                "notes": [],
+            },
+        ],
+        "findings": [],
+    },
+    "overview": {
+        "schemaVersion": 1,
+        "clusters": [
+            {
+                "cluster": "prod",
+                "branch": "clusters/prod",
+                "commit": "d9f0f5104c3b3fc72ed2d9f0f5104c3b3fc72ed2",
+                "sourceCommit": "3b3fc72ed2d9f0f5104c3b3fc72ed2d9f0f5104c",
+                "notices": [],
+                "deployments": [
+                    {
+                        "deployment": "fraud/scorer",
+                        "stage": "Model Traffic Routing",
+                        "needsPerson": False,
+                        "revision": "2026-11-13",
+                        "candidate": "2026-11-20",
+                        "proven": 2,
+                        "replicas": 6,
+                        "age": 131.5,
+                        "message": "routing 10 % of requests to revision 2026-11-20",
+                    },
+                ],
+            },
+        ],
+    },
+    "verdicts": {
+        "schemaVersion": 1,
+        "commit": "3b3fc72ed2d9f0f5104c3b3fc72ed2d9f0f5104c",
+        "resources": [
+            {
+                "cluster": "prod",
+                "resource": "Deployment fraud/scorer",
+                "outcome": "complete",
+                "message": "Rollout Complete, revision 2026-11-20 serves",
+                "findings": [],
+            },
+        ],
+    },
 }
 """By the name of the contract."""

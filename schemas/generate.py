@@ -8,14 +8,18 @@ from typing import Any
 
 import msgspec
 
+from schemas.base import Printed
+from schemas.change import Change
 from schemas.examples import EXAMPLES
 from schemas.findings import Findings
 from schemas.lockfile import LockFile
 from schemas.michelangelo import TheirDeployment, TheirServer
 from schemas.model_config import ModelConfig
+from schemas.overview import Overview
 from schemas.report import SidecarReport
 from schemas.resources import Deployment, InferenceServer, Repository
 from schemas.status import DeploymentStatus, RepositoryStatus, ServerStatus
+from schemas.verdicts import Verdicts
 
 TYPES: dict[str, type[msgspec.Struct]] = {
     "repository": Repository,
@@ -27,6 +31,9 @@ TYPES: dict[str, type[msgspec.Struct]] = {
     "model-config": ModelConfig,
     "sidecar-report": SidecarReport,
     "findings": Findings,
+    "change": Change,
+    "overview": Overview,
+    "verdicts": Verdicts,
     "lock": LockFile,
     "michelangelo-inferenceserver": TheirServer,
     "michelangelo-deployment": TheirDeployment,
@@ -36,6 +43,9 @@ TYPES: dict[str, type[msgspec.Struct]] = {
 def schema(name: str) -> dict[str, Any]:
     """The JSON Schema of the contract called `name`, with dialect and identifier."""
     body = msgspec.json.schema(TYPES[name])
+    for kind in Printed.__subclasses__():
+        if kind.__module__ == TYPES[name].__module__:
+            body["$defs"][kind.__name__]["required"] = _always(kind)
     root = body["$defs"].pop(body.pop("$ref").rpartition("/")[2])
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -44,6 +54,11 @@ def schema(name: str) -> dict[str, Any]:
         "examples": [EXAMPLES[name]],
         "$defs": {key: body["$defs"][key] for key in sorted(body["$defs"])},
     }
+
+
+def _always(kind: type[Printed]) -> list[str]:
+    """The fields that are always written: a default is, and what is unset is not."""
+    return [one.encode_name for one in msgspec.structs.fields(kind) if one.default is not msgspec.UNSET]
 
 
 def text(name: str) -> str:

@@ -20,7 +20,8 @@ SliceName = Literal["main", "canary"]
 
 
 class OtherPlace(Contract, frozen=True, kw_only=True):
-    """The second place that a finding is about: of two that clash the other, or what was probably meant."""
+    """The second place that a finding is about: of two that clash the other, what was probably meant, or what the first
+    is held against."""
 
     file: Annotated[str, Meta(description="Path inside the repository.")]
     line: Annotated[int, Meta(description="Counted from 1.", ge=1)]

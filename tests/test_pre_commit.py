@@ -20,6 +20,14 @@ from tests.support.locks import PROJECT, ROOT
 
 EXAMPLES = ROOT / "examples"
 DEPLOYMENT, SERVER = "fraud/deployments/scorer.yaml", "fraud/servers/cpu-a.yaml"
+MODELS = (EXAMPLES / "models").as_uri()
+THEIRS = "fraud/deployments/theirs.yaml"
+THEIR_TEXT = """\
+apiVersion: michelangelo.api/v2
+kind: Deployment
+metadata: {name: theirs, namespace: fraud}
+spec: {desiredRevision: {name: "1"}, inferenceServer: {name: cpu-a}}
+"""
 PAGE = (ROOT / "docs" / "ci.md").read_text("utf-8")
 PRE_COMMIT, GITHUB, GITLAB = map(yaml.safe_load, re.findall(r"^```yaml\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL))
 SCRIPTS: dict[str, list[str]] = {
@@ -83,7 +91,7 @@ def team(tmp_path: Path, environment: dict[str, str]) -> Team:
     bare = bare_repository(tmp_path / "origin.git")
     git("clone", "--quiet", str(bare), "team", cwd=tmp_path)
     files = {path.relative_to(EXAMPLES / "repo").as_posix(): path.read_text() for path in _files(EXAMPLES / "repo")}
-    files[DEPLOYMENT] = files[DEPLOYMENT].replace("file:///srv/models", (EXAMPLES / "models").as_uri())
+    files[DEPLOYMENT] = files[DEPLOYMENT].replace("file:///srv/models", MODELS)
     commit_files(tmp_path / "team", files)
     git("push", "--quiet", "origin", "HEAD:main", cwd=tmp_path / "team")
     return Team(tmp_path / "team", environment)
@@ -147,6 +155,45 @@ def test_a_missing_digest_is_written_and_the_next_try_is_accepted(hooked: Team) 
     assert hooked.text(DEPLOYMENT) == text
     second = hooked.commit({SERVER: hooked.text(SERVER) + "# the digest is there now\n"})
     assert second.returncode == 0, second
+
+
+@pytest.fixture
+def mixed(hooked: Team) -> Team:
+    """Where Michelangelo's resources may be, too, and one is about to be committed."""
+    settings = f"{hooked.text('fresco.yaml')}  michelangelo:\n    artifacts: {MODELS}/scorer/{{revision}}\n"
+    assert hooked.commit({"fresco.yaml": settings}).returncode == 0
+    (hooked.folder / THEIRS).write_text(THEIR_TEXT)
+    hooked.run("git", "add", THEIRS)
+    return hooked
+
+
+def test_a_commit_without_its_new_lock_file_is_refused_until_that_is_added(mixed: Team) -> None:
+    before = mixed.tip
+    commit = ("git", "commit", "--quiet", "--message", "theirs")
+    for add, command in ((), commit), ((), commit), (("fresco.lock",), (*commit, THEIRS)):
+        mixed.run("git", "add", *add)
+        done = mixed.run(*command)
+        assert done.returncode == 1, done
+        assert "a commit would leave it out: git add fresco.lock\n" in done.stdout + done.stderr
+        assert mixed.tip == before
+    done = mixed.run(*commit)
+    assert done.returncode == 0, done
+    assert git("show", "--name-only", "--format=", "HEAD", cwd=mixed.folder).split() == [THEIRS, "fresco.lock"]
+
+
+def test_a_commit_without_what_is_new_in_its_lock_file_is_refused_until_that_is_added(mixed: Team) -> None:
+    lock = "apiVersion: serving.fresco.dev/v1alpha1\nkind: Lock\n"
+    (mixed.folder / THEIRS).unlink()
+    assert mixed.commit({"fresco.lock": lock}).returncode == 0
+    before = mixed.tip
+    (mixed.folder / THEIRS).write_text(THEIR_TEXT)
+    mixed.run("git", "add", THEIRS)
+    for _ in range(2):
+        done = mixed.run("git", "commit", "--quiet", "--message", "theirs")
+        assert done.returncode == 1, done
+        assert "files were modified by this hook" in done.stdout + done.stderr
+        assert mixed.tip == before
+    assert mixed.commit({}).returncode == 0
 
 
 # ---- continuous integration

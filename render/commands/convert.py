@@ -2,13 +2,13 @@
 
 import argparse
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from render import compat, report, top
 from render.compat import OwnForm
-from render.convert import CannotConvert, converted, prove, replaced
+from render.convert import CannotConvert, Edit, Source, converted, edit, prove, replaced, source
 from render.document import Document, Loaded
 from render.errors import ExitCode
 from render.load import load, load_file
@@ -81,18 +81,31 @@ def _convert(folder: Path, paths: Iterable[Path], *, is_printed: bool) -> list[C
 
 
 def _converted(path: Path, content: bytes, repository: _Repository, left: list[CannotConvert]) -> bytes:
-    """`content`, each document converted that can be; for the others `left` gets a line."""
-    for index in range(len(load_file(str(path), content).documents)):
-        document = load_file(str(path), content).documents[index]
+    """`content`, each document converted that can be; for the others, or for the file, `left` gets a line."""
+    try:
+        of = source(content)
+        done = list(_edits(path, of, repository, left))
+        after = converted(of, [one for one, _ in done])
+    except CannotConvert as error:
+        left.append(CannotConvert(f"{path}: {error}"))
+        return content
+    for _, form in done:
+        _tell(form)
+    return after
+
+
+def _edits(
+    path: Path, of: Source, repository: _Repository, left: list[CannotConvert]
+) -> Iterator[tuple[Edit, OwnForm]]:
+    for document in load_file(str(path), of.content).documents:
         if document.is_theirs:
             try:
                 form = _form(document, repository.spec)
-                content = converted(content, document, _value(form, repository.digests))
+                one = edit(of, document, _value(form, repository.digests))
             except CannotConvert as error:
                 left.append(CannotConvert(f"{path}:{document.line}: {error}"))
             else:
-                _tell(form)
-    return content
+                yield one, form
 
 
 def _form(document: Document, spec: RepositorySpec) -> OwnForm:

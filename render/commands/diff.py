@@ -13,7 +13,6 @@ from render.branch_files import BranchFiles
 from render.check import comments_in
 from render.diff.change import cluster_change
 from render.diff.markdown import markdown
-from render.diff.model import Change, ClusterChange
 from render.diff.outcome import Sides, nothing
 from render.diff.text import text
 from render.document import Comment, Loaded
@@ -25,6 +24,7 @@ from render.repository import CommitFiles, Repository, WorkingTree
 from render.root import root_of
 from render.settled import settled
 from render.sides import load_both
+from schemas.change import Change, ClusterChange
 from schemas.resources import Cluster, RepositorySpec
 from schemas.status import Tree
 
@@ -78,6 +78,7 @@ def _change(options: argparse.Namespace) -> Change:
     written = [path for path, file in other.files.items() if file.documents]
     cases = _Cases(repository, one, other, base=base, comments=comments_in(new.read, written), patches=options.objects)
     return Change(
+        schema_version=1,
         base=_named(options.base, base),
         head=_named(options.head, head) if options.head else "the working tree",
         clusters=tuple(cases.change(name) for name in cases.picked(options.cluster)),

@@ -6,9 +6,10 @@ import sys
 from textwrap import fill, indent
 
 from render import fields
-from render.errors import ExitCode, NotFound
-from render.rules import Rule
+from render.errors import ExitCode
+from render.rules import Rule, named
 from render.rules.explained import Example, Explained
+from render.rules.second import places
 from render.rules.table import RULES
 
 EXAMPLES = """\
@@ -39,14 +40,13 @@ def _rules() -> str:
 def _explained(topic: str) -> str:
     if not re.fullmatch(r"fr\d*", topic, re.IGNORECASE):
         return fields.text(topic)
-    known = next((rule for rule in Rule if rule == topic.upper()), None)
-    if known is None:
-        raise NotFound(f"there is no rule {topic!r}, expected one like {Rule.UNREADABLE}: `fresco explain` lists them")
-    return _page(known, RULES[known])
+    rule = named.find(topic)
+    return _page(rule, RULES[rule])
 
 
 def _page(rule: Rule, one: Explained) -> str:
-    parts = [f"{rule} {one.title}", fill(one.why, 100), *_side("Wrong", one.wrong), *_side("Right", one.right)]
+    why = fill(" ".join([one.why, *places(rule)]), 100)
+    parts = [f"{rule} {one.title}", why, *_side("Wrong", one.wrong), *_side("Right", one.right)]
     return "\n\n".join([*parts, _READING]) + "\n"
 
 

@@ -1,17 +1,20 @@
 """`fresco lock`: digests of models, into the files or compared with them. I/O: files, storage, the standard streams."""
 
 import argparse
+import shlex
 import sys
 from collections.abc import Iterator
 from functools import cache, partial
 from pathlib import Path
 from typing import Final, TextIO
 
+from render.addresses import public
 from render.characters import printable
 from render.errors import ExitCode
 from render.lock import CannotLock, Computed, Digester, check, files, lock, locked, storage_digest
-from render.lock_revisions import check_revisions, lock_revisions
+from render.lock_revisions import Dropped, NotAdded, check_revisions, lock_revisions
 from render.progress import following
+from render.root import shown_from
 
 EXAMPLES = """\
 examples:
@@ -23,6 +26,7 @@ examples:
 """
 
 _STDIN: Final = Path("-")
+_Result = Computed | Dropped | NotAdded | CannotLock
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,14 +50,16 @@ def run(options: argparse.Namespace) -> ExitCode:
     return ExitCode.FINDINGS if any(failed) else ExitCode.FINE
 
 
-def _results(options: argparse.Namespace, digester: Digester) -> Iterator[Computed | CannotLock]:
-    paths = list(files(options.paths or [options.directory]))
+def _results(options: argparse.Namespace, digester: Digester) -> Iterator[_Result]:
+    asked = options.paths or [options.directory]
+    paths = list(files(asked))
     for path in paths:
         yield from check(path, digester) if options.check else lock(path, digester, again=options.update)
     if options.check:
         yield from check_revisions(paths, digester)
     else:
-        yield from lock_revisions(paths, digester, again=options.update)
+        whole = [one.resolve() for one in asked if one.is_dir()]
+        yield from lock_revisions(paths, digester, again=options.update, whole=whole)
 
 
 def _filter(options: argparse.Namespace, digester: Digester) -> ExitCode:
@@ -66,11 +72,21 @@ def _filter(options: argparse.Namespace, digester: Digester) -> ExitCode:
     return ExitCode.FINDINGS if any(failed) else ExitCode.FINE
 
 
-def _say(one: Computed | CannotLock, options: argparse.Namespace, out: TextIO) -> bool:
-    """Prints one result, and tells whether it is a failure."""
+def _say(one: _Result, options: argparse.Namespace, out: TextIO) -> bool:
+    """Prints one result, and tells whether it is a failure.
+
+    A lock file that git does not know is one, because a hook that ends with 0 lets the commit go on without it.
+    """
+    if isinstance(one, NotAdded):
+        file = _shown(one.file)
+        one = CannotLock(f"{file} is not in git, and a commit would leave it out: git add {shlex.quote(file)}")
     if isinstance(one, CannotLock):
         sys.stderr.write(f"fresco: {printable(str(one))}\n")
         return True
+    if isinstance(one, Dropped):
+        if not options.quiet:
+            out.write(f"{printable(f'{_shown(one.file)}: dropped {public(one.address)}')}, which nothing asks for\n")
+        return False
     model = one.model
     if options.check:
         what = f"the digest of {model.key}: expected {one.digest}, found {model.digest or 'none'}"
@@ -78,3 +94,7 @@ def _say(one: Computed | CannotLock, options: argparse.Namespace, out: TextIO) -
     elif not options.quiet:
         out.write(f"{printable(model.file)}:{model.line}: {model.key} {one.digest}\n")
     return bool(options.check)
+
+
+def _shown(file: Path) -> str:
+    return shown_from(Path(), file.parent) + file.name

@@ -7,7 +7,7 @@ from pathlib import Path
 from render import plan, report, settings, tree, write
 from render.document import Loaded
 from render.errors import ExitCode, NotFound
-from render.files import Files
+from render.files import Files, is_folder
 from render.load import load
 from render.normal import accept
 from render.repository import CommitFiles, Repository, WorkingTree
@@ -54,7 +54,12 @@ def _files(options: argparse.Namespace) -> Files:
 
 
 def _written_status(files: Files) -> Tree | None:
-    return tree.read({path: files.read(path) for path in files.paths() if tree.is_status(path)})
+    return tree.read({path: files.read(path) for path in files.paths() if _may_be_status(path)})
+
+
+def _may_be_status(path: str) -> bool:
+    """A folder of them that cannot be listed is not left out without a word: reading it says why."""
+    return tree.is_status(path) or (is_folder(path) and path.startswith(f"{tree.FOLDER}/"))
 
 
 def _settled(files: Files, cluster: str | None) -> tuple[Tree, list[Finding]]:

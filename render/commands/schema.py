@@ -16,6 +16,7 @@ EXAMPLES = """\
 examples:
   fresco schema deployment                     print it
   fresco schema                                which there are
+  fresco schema change                         of what `fresco diff --format json` prints
   fresco schema --output .fresco/schemas       write those of people's files, for editors
   fresco schema --line fraud/servers/a.yaml    the line with which an editor checks that file
 

@@ -1,7 +1,6 @@
 """`fresco status`: where deployments stand, from git alone. I/O: a git repository, the terminal, time."""
 
 import argparse
-import json
 import re
 import shutil
 import sys
@@ -10,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterator
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -19,10 +18,12 @@ from render.branches import Looks, Seen
 from render.characters import one_line
 from render.errors import ExitCode, FrescoError, NotFound, RemoteUnavailable
 from render.fetch import REMOTE, fetch
-from render.follow import Verdict
+from render.forms.as_json import encoded
 from render.repository import Repository
 from render.waiting import Waiting
 from schemas.base import seconds
+from schemas.overview import ClusterOverview, Overview
+from schemas.verdicts import Verdict, Verdicts
 
 INTERVAL: Final = 2.0  # seconds between looks of --watch and --wait
 EXAMPLES = """\
@@ -90,7 +91,8 @@ def _look(looks: Looks, options: argparse.Namespace) -> list[Seen]:
 
 def _shown(seen: list[Seen], options: argparse.Namespace) -> str:
     if options.format == "json":
-        return json.dumps([_values(one, options.deployment) for one in seen], indent=2, sort_keys=False) + "\n"
+        clusters = tuple(_overview(one, options.deployment) for one in seen)
+        return encoded(msgspec.to_builtins(Overview(schema_version=1, clusters=clusters)))
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     return "\n".join("".join(f"{line}\n" for line in _lines(one, options.deployment, width)) for one in seen)
 
@@ -107,14 +109,20 @@ def _lines(seen: Seen, name: str | None, width: int | None) -> Iterator[str]:
     yield from overview.table(overview.rows(seen.status, now), width)
 
 
-def _values(seen: Seen, name: str | None) -> dict[str, Any]:
+def _overview(seen: Seen, name: str | None) -> ClusterOverview:
     rows = overview.rows(seen.status, time.time())
-    known = {"cluster": seen.cluster, "branch": seen.branch, "commit": seen.commit, "sourceCommit": seen.source}
-    if name is None:
-        return {**known, "notices": overview.notices(seen.status), "deployments": msgspec.to_builtins(rows)}
-    key = _known(seen, name)
-    row = next(row for row in rows if row.deployment == key)
-    return {**known, "deployments": [overview.values(row, seen.status.deployments[key])]}
+    if name is not None:
+        key = _known(seen, name)
+        status = seen.status.deployments[key]
+        rows = [msgspec.structs.replace(row, status=status) for row in rows if row.deployment == key]
+    return ClusterOverview(
+        cluster=seen.cluster,
+        branch=seen.branch,
+        commit=seen.commit,
+        source_commit=seen.source,
+        notices=tuple(overview.notices(seen.status)),
+        deployments=tuple(rows),
+    )
 
 
 def _known(seen: Seen, name: str) -> str:
@@ -180,8 +188,8 @@ def _wait(waiting: Waiting, options: argparse.Namespace) -> ExitCode:
 def _end(waiting: Waiting, verdicts: list[Verdict], options: argparse.Namespace) -> ExitCode:
     """The outcome goes to standard output: findings, and a line to end with; what it came by went to standard error."""
     if options.format == "json":
-        sys.stdout.write(json.dumps({"commit": waiting.commit, "resources": msgspec.to_builtins(verdicts)}, indent=2))
-        sys.stdout.write("\n")
+        told = Verdicts(schema_version=1, commit=waiting.commit, resources=tuple(verdicts))
+        sys.stdout.write(encoded(msgspec.to_builtins(told)))
     else:
         sys.stdout.writelines(f"{one_line(report.line(one))}\n" for one in follow.findings(verdicts))
         counts = Counter(one.outcome.value for one in verdicts)

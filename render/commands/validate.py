@@ -5,7 +5,6 @@ import os
 import shutil
 import sys
 from collections.abc import Iterable
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Final
 
@@ -21,7 +20,7 @@ from render.forms.report import Report, Terminal
 from render.load import is_yaml, lines
 from render.repository import CommitFiles, Repository, WorkingTree, work_tree
 from render.root import inside, root_of, shown_from
-from render.rules import Rule
+from render.rules import Rule, named
 from schemas.status import Finding
 
 STANDARD_INPUT: Final = "-"
@@ -101,15 +100,12 @@ def _committed(root: Path) -> CommitFiles | None:
     return CommitFiles(repository, head, repository.folder(root)) if head is not None else None
 
 
-def _rules(text: str) -> list[str]:
+def _rules(text: str) -> list[Rule]:
     """Rule ids with commas between them. Raises ArgumentTypeError, which argparse says."""
-    known = tuple(Rule)
-    for one in text.split(","):
-        if one not in known:
-            close = get_close_matches(one, known, 1)
-            hint = f", did you mean {close[0]}?" if close else ""
-            raise argparse.ArgumentTypeError(f"there is no rule {one!r}{hint}")
-    return text.split(",")
+    try:
+        return [named.find(one) for one in text.split(",")]
+    except NotFound as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _paths(options: argparse.Namespace) -> list[Path]:

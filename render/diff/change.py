@@ -9,13 +9,13 @@ from render import report
 from render.diff import sentences, words
 from render.diff.deployments import deployments
 from render.diff.fields import differences
-from render.diff.memory import memory
-from render.diff.model import ClusterChange, ServerChange
+from render.diff.memory import memory, told
 from render.diff.objects import objects
 from render.diff.outcome import Sides, outcome
 from render.diff.servers import rolling, servers
 from render.normal import Wanted
 from render.rules import Rule
+from schemas.change import ClusterChange, ServerChange
 from schemas.status import Finding, RepositoryStatus
 
 _ABSENCES = (Rule.DELETION_HELD, Rule.DELETION_UNTRUSTED)
@@ -27,13 +27,14 @@ def cluster_change(sides: Sides, *, now: str, patches: bool = False) -> ClusterC
     after = outcome(sides)
     on_servers = servers(sides, after)
     on_deployments = deployments(sides, after, rolling(on_servers))
+    rows = memory(sides, after, on_deployments)
     return ClusterChange(
         cluster=sides.head.repository.cluster,
         now=now,
         objects=objects(sides.now, after, patches=patches),
         servers=on_servers,
-        deployments=on_deployments,
-        memory=memory(sides, after, on_deployments),
+        deployments=told(on_deployments, rows),
+        memory=rows,
         findings=tuple(_findings(sides.base, sides.head)),
         notes=tuple(_notes(sides, on_servers)),
     )

@@ -12,7 +12,6 @@ import msgspec
 from render import places
 from render.diff import plans
 from render.diff.fields import differences
-from render.diff.model import DeploymentChange, Fields, Plan, Served, What
 from render.diff.outcome import Sides, begun
 from render.diff.rules import rules
 from render.normal import Kept, WantedDeployment
@@ -23,6 +22,7 @@ from render.rollout.observation import Observation
 from render.rollout.plan import at, rows
 from render.rollout.server import new as new_server
 from render.rules import Rule
+from schemas.change import DeploymentChange, Fields, Plan, Served, What
 from schemas.resources import Strategy
 from schemas.status import DeploymentStatus, Finding, ModelRevision, ServerStatus, Tree, Work
 

@@ -7,9 +7,9 @@ from typing import Any
 import msgspec
 
 from render.diff import words
-from render.diff.model import Field, Fields
 from render.objects.base import CONTENT
 from schemas.base import duration
+from schemas.change import Field, Fields
 
 _MOST = 12  # fields of one thing that are shown
 _MADE = (CONTENT, "checksum", "modelHash")  # of the rest: they differ because something else does

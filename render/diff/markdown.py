@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from render import report
 from render.characters import one_line, printable
 from render.diff import sentences
-from render.diff.model import Change, ClusterChange, DeploymentChange, Fields, Memory, ObjectChange, ServerChange
 from render.diff.words import count
+from schemas.change import Change, ClusterChange, DeploymentChange, Fields, Memory, ObjectChange, ServerChange
 from schemas.status import Finding
 
 LIMIT = 65_536  # of a comment on GitHub: characters, and as many bytes at most to be sure

@@ -1,16 +1,21 @@
 """What the models of a server need in each of its pods: before a change, meanwhile, and afterwards. Pure."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+import msgspec
+
 from render.capacity import available
-from render.diff.model import DeploymentChange, Memory, What
+from render.diff.deployments import is_work
 from render.diff.outcome import Sides, ended
 from render.diff.servers import pods
+from render.diff.words import quantity
+from schemas.change import DeploymentChange, Memory, What
 from schemas.resources import Strategy
 from schemas.status import ModelRevision, ServerStatus, SliceName, Tree
 
+update = msgspec.structs.replace
 _SLICES: tuple[SliceName, ...] = ("main", "canary")
 
 
@@ -48,6 +53,24 @@ def memory(sides: Sides, after: Tree, changes: Iterable[DeploymentChange]) -> tu
         for key in sorted(_places(changes).union(sides.servers))
         for row in _rows(key, needs[key], sides.now.servers.get(key), after.servers.get(key))
     )
+
+
+def told(changes: Iterable[DeploymentChange], rows: Iterable[Memory]) -> tuple[DeploymentChange, ...]:
+    """`changes`, with a note where a pod needs more while both copies of a model are there than before and afterwards.
+    `rows`: what `memory` gives."""
+    by_server = {row.server: row for row in rows}
+    return tuple(update(one, notes=(*one.notes, *_meanwhile(one, by_server))) for one in changes)
+
+
+def _meanwhile(change: DeploymentChange, rows: Mapping[str, Memory]) -> Iterator[str]:
+    before, after = change.before, change.after
+    if before is None or after is None or not is_work(change):
+        return
+    row = rows.get(f"{change.key.split('/')[0]}/{after.server}")
+    is_in_place = (before.server, before.name) == (after.server, after.name)
+    if is_in_place and row is not None and row.during > max(row.before or 0, row.after or 0):
+        room = f" of {quantity(row.room)}" if row.room is not None else ""
+        yield f"while both revisions are loaded, models need up to {quantity(row.during)}{room} in a pod"
 
 
 def _places(changes: Iterable[DeploymentChange]) -> set[str]:

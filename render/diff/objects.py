@@ -5,8 +5,8 @@ from typing import Any
 
 from render import plan
 from render.diff.fields import differences
-from render.diff.model import Action, ObjectChange, Objects
 from render.load import values
+from schemas.change import Action, ObjectChange, Objects
 from schemas.status import Tree
 
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable
 
-from render.diff.model import Plan, Step
 from render.rollout import server_plan
 from render.rollout.plan import Row
+from schemas.change import Plan, Step
 from schemas.status import Role, RouteState
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from render.diff.model import Rule
+from schemas.change import Rule
 from schemas.resources import HeaderMatch
 from schemas.status import ModelRevision, SliceName, StepPolicy, TrafficPolicy
 

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterable, Iterator
 
 from render.diff import words
-from render.diff.model import (
+from schemas.base import duration
+from schemas.change import (
     Action,
     Change,
     ClusterChange,
@@ -20,7 +21,6 @@ from render.diff.model import (
     Step,
     What,
 )
-from schemas.base import duration
 from schemas.resources import Strategy
 
 Quote = Callable[[str], str]

@@ -12,7 +12,6 @@ from render import plan
 from render.diff import plans
 from render.diff.deployments import first_error, is_untrusted
 from render.diff.fields import differences
-from render.diff.model import Fields, ServerChange, ServerWhat, SliceChange
 from render.diff.outcome import Sides, ended, is_failed
 from render.normal import Kept, WantedServer
 from render.resource import SERVER
@@ -20,6 +19,7 @@ from render.rollout import server
 from render.rollout.observation import Observation
 from render.rollout.server_judge import ServerScene
 from render.rollout.server_plan import at, rows
+from schemas.change import Fields, ServerChange, ServerWhat, SliceChange
 from schemas.status import DeploymentStatus, Replicas, ServerStatus, SliceName, Tree, Work
 
 update = msgspec.structs.replace

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from render import report
 from render.characters import one_line, printable
 from render.diff import sentences
-from render.diff.model import (
+from schemas.change import (
     Action,
     Change,
     ClusterChange,

@@ -5,6 +5,11 @@ from typing import Final
 from render.rules import Rule
 from render.rules.explained import Example, Explained, Table
 
+_VLLM = 'kind: InferenceServer\nspec:\n  backend: {type: vllm, version: "0.11.0"}\n'
+_BASE = "kind: Deployment\nspec:\n  model: {type: base}\n"
+_FURTHER = "kind: Deployment\nmetadata: {name: german, namespace: fraud}\nspec:\n"
+_NOT_RENDERED = (Rule.UNKNOWN_SERVER, Rule.UNSUPPORTED_TYPE)  # by this version, so that no vLLM server is accepted
+
 REFERENCES: Final[Table] = {
     Rule.DUPLICATE_RESOURCE: Explained(
         title="A resource is defined once",
@@ -82,5 +87,18 @@ REFERENCES: Final[Table] = {
             "kind: InferenceServer\nmetadata: {name: gpu-b, namespace: fraud}\n---\n"
             "kind: Deployment\nmetadata: {name: scorer, namespace: fraud}\nspec:\n  server: gpu-b\n"
         ),
+    ),
+    Rule.SECOND_BASE_MODEL: Explained(
+        title="A server has one base model",
+        why="vLLM starts on one base model. Who has it keeps it; another one wants a server of its own.",
+        wrong=Example(f"{_VLLM}---\n{_BASE}---\n{_FURTHER}  model: {{type: base}}\n", also=_NOT_RENDERED),
+        right=Example(f"{_VLLM}---\n{_BASE}---\n{_FURTHER}  model: {{type: adapter}}\n", also=_NOT_RENDERED),
+    ),
+    Rule.NO_BASE_MODEL: Explained(
+        title="An adapter's server has a base model",
+        why="vLLM starts on its base model, and an adapter is a change of that one. A model on vLLM is an adapter "
+        "unless it says `type: base`.",
+        wrong=Example(f"{_VLLM}---\nkind: Deployment\nspec:\n  model: {{type: adapter}}\n", also=_NOT_RENDERED),
+        right=Example(f"{_VLLM}---\n{_BASE}", also=_NOT_RENDERED),
     ),
 }

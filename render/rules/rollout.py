@@ -64,7 +64,8 @@ ROLLOUT: Final[Table] = {
     Rule.MEMORY_TOO_SMALL: Explained(
         title="The models of a server, one twice, fit its memory",
         why="Every pod of every slice has all models of its server, and during a rollout the new copy beside the old "
-        "one: of the largest, because one candidate at a time is loaded, and of each emergency, which does not wait.",
+        "one: of the largest, because one candidate at a time is loaded, and of each emergency, which does not wait. "
+        "A base model of vLLM is there once, because its pods are replaced.",
         wrong=Example(
             "kind: InferenceServer\nspec:\n  resources: {memory: 4Gi}\n---\n"
             "kind: Deployment\nspec:\n  model: {memory: 3Gi}\n"

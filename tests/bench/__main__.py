@@ -1,16 +1,21 @@
 """`make bench`: every figure beside a peer's on the same work in the same run, and how it was measured.
 
-python -m tests.bench [config-to-load] [commit-to-answer] [size]
+python -m tests.bench [config-to-load] [commit-to-answer] [size] [checking]
 """
 
 import argparse
 import sys
 from types import ModuleType
 
-from tests.bench import commit_to_answer, config_to_load, size
+from tests.bench import checking, commit_to_answer, config_to_load, size
 from tests.bench.numbers import machine
 
-BENCHES: dict[str, ModuleType] = {"config-to-load": config_to_load, "commit-to-answer": commit_to_answer, "size": size}
+BENCHES: dict[str, ModuleType] = {
+    "config-to-load": config_to_load,
+    "commit-to-answer": commit_to_answer,
+    "size": size,
+    "checking": checking,
+}
 """By name: a module whose docstring is the method, and whose `run` gives the lines to print."""
 
 

@@ -1,19 +1,16 @@
 """The peer of `size`: helm, built from its published sources, and a chart that gives the objects that Fresco renders.
 
-helm is built once by Go from the module proxy, at the version that `helm/go.mod` pins with all that it needs, and kept
-in the user's cache directory. The chart is of the usual kind: text templates that range over values. It has it easier
+The chart is of the usual kind: text templates that range over values. It has it easier
 than Fresco: the hashes over content and the checksums of model configs are given to it as values.
 """
 
 import json
-import os
-import re
 import shutil
 import subprocess
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 import yaml
@@ -23,41 +20,17 @@ from render.objects import model_config
 from render.objects.base import CONTENT, Fleet, Object
 from schemas.model_config import FILE_NAME
 from schemas.status import ServerTemplate, Tree
+from tests.bench.go_program import program
 
 MODULE = Path(__file__).parent / "helm"
 CHART = MODULE / "chart"
 
-_GO = "/usr/local/go/bin/go"  # where its own archive is unpacked to, often outside PATH
-_PACKAGE = "helm.sh/helm/v3/cmd/helm"
-
-
-class Missing(Exception):
-    """The peer cannot be made here. The message says what is missing."""
+_PACKAGE: Final = "helm.sh/helm/v3/cmd/helm"
 
 
 def helm() -> Path:
-    """The program, built when it is not in the cache yet. Raises Missing."""
-    pinned = re.search(r"helm\.sh/helm/v3 (\S+)", (MODULE / "go.mod").read_text("utf-8"))
-    assert pinned is not None
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fresco" / f"helm-{pinned[1]}"
-    program = cache / "helm"
-    if not program.exists():
-        _build(program)
-    return program
-
-
-def _build(program: Path) -> None:
-    go = shutil.which("go") or shutil.which(_GO)
-    if go is None:
-        raise Missing(f"no helm in {program.parent} and no Go to build it: install Go (https://go.dev/dl)")
-    print("  building helm, once: two minutes", flush=True)
-    program.parent.mkdir(parents=True, exist_ok=True)
-    fresh = program.with_name(f"helm.{os.getpid()}")
-    command = [go, "build", "-mod=readonly", "-trimpath", "-o", str(fresh), _PACKAGE]
-    done = subprocess.run(command, cwd=MODULE, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise Missing(f"cannot build helm: {done.stderr.strip()}")
-    fresh.replace(program)
+    """The program. Raises Missing."""
+    return program(MODULE, _PACKAGE)
 
 
 def template(program: Path, chart: Path, values: Path) -> tuple[float, bytes]:

@@ -28,6 +28,7 @@ from render.source import Source
 from schemas.model_config import wanted as to_serve
 from schemas.status import Tree
 from tests.bench import helm_peer, size_of_agent
+from tests.bench.go_program import Missing
 from tests.bench.large_fleet import AUTHOR, NOW, Fleet, deployments, make_fleet
 from tests.bench.numbers import HEADER, Figures, megabytes, ratio, table, timed
 from tests.bench.still_fleet import observation, slices
@@ -56,7 +57,7 @@ def _rendering(large: Fleet, folder: Path) -> list[str]:
     small = make_fleet(folder / "tenth.git", SERVERS // 10, DEPLOYMENTS // 10)
     try:
         helm = helm_peer.helm()
-    except helm_peer.Missing as problem:
+    except Missing as problem:
         ours = Figures([timed(lambda: plan.manifests(large.tree)) for _ in range(TURNS)])
         return ["  rendering:", *table(("Fresco", ours)), f"  no peer: {problem}"]
     _check_equal(helm, make_fleet(folder / "check.git", SERVERS // 20, DEPLOYMENTS // 20).tree, folder / "check.json")

@@ -16,6 +16,8 @@ from render.errors import InvalidRepository
 from render.load import comments, load
 from render.normal import accept
 from render.repository import WorkingTree
+from render.rules import Rule
+from render.rules.second import SECOND
 from render.settled import settled
 from schemas.resources import RepositorySpec
 from schemas.status import Finding
@@ -29,7 +31,7 @@ def folders(kind: str) -> list[str]:
     return sorted(path.name for path in (CASES / kind).iterdir())
 
 
-def rendered(case: Path) -> tuple[str, dict[str, bytes]]:
+def rendered(case: Path) -> tuple[list[Finding], dict[str, bytes]]:
     loaded, cluster = load(WorkingTree(case / "repo")), cluster_of(case)
     before = load(WorkingTree(case / "before")) if (case / "before").exists() else None
     try:
@@ -38,13 +40,13 @@ def rendered(case: Path) -> tuple[str, dict[str, bytes]]:
     except InvalidRepository:
         found = settings.find(loaded, cluster)
         assert isinstance(found, tuple)
-        return lines(report.in_order(found)), {}
+        return report.in_order(found), {}
     changed = changes.findings(before, loaded, ".") if before is not None else []
     everything = report.in_order([*report.of(wanted), *changed])
     said = {
         path: comments((case / "repo" / path).read_bytes()) for path, file in loaded.files.items() if file.documents
     }
-    return lines(report.in_order(silence.silenced(everything, said))), plan.manifests(settled(wanted))
+    return report.in_order(silence.silenced(everything, said)), plan.manifests(settled(wanted))
 
 
 def cluster_of(case: Path) -> str:
@@ -55,15 +57,23 @@ def cluster_of(case: Path) -> str:
 
 
 def lines(findings: list[Finding]) -> str:
-    return "".join(report.line(finding) + "\n" for finding in findings)
+    return "".join(f"{report.line(finding)}\n{other(finding)}" for finding in findings)
+
+
+def other(finding: Finding) -> str:
+    """The second place, in a line of its own."""
+    at = finding.other
+    return f"    and {at.file}:{at.line}:{at.column}\n" if at is not None else ""
 
 
 @pytest.mark.parametrize("name", folders("good"))
 def test_what_is_right_is_rendered(name: str, golden: Golden) -> None:
     found, manifests = rendered(CASES / "good" / name)
     expected = CASES / "good" / name / "expected"
-    golden.check_tree(expected, {"findings.txt": found, **{path: text.decode() for path, text in manifests.items()}})
-    assert not any(not line.split(": ", 1)[1][6:].startswith("warning") for line in found.splitlines())
+    golden.check_tree(
+        expected, {"findings.txt": lines(found), **{path: text.decode() for path, text in manifests.items()}}
+    )
+    assert not report.has_errors(found)
     contracts.check_branch(manifests)
 
 
@@ -71,8 +81,28 @@ def test_what_is_right_is_rendered(name: str, golden: Golden) -> None:
 def test_what_is_wrong_is_said(name: str, golden: Golden) -> None:
     found, manifests = rendered(CASES / "bad" / name)
     paths = "".join(f"{path}\n" for path in sorted(manifests))
-    golden.check_tree(CASES / "bad" / name / "expected", {"findings.txt": found, "manifests.txt": paths})
+    golden.check_tree(CASES / "bad" / name / "expected", {"findings.txt": lines(found), "manifests.txt": paths})
     assert found
+
+
+ALONE = {
+    "gateway-without-rewrites": {Rule.GATEWAY_LACKS},  # it stands at the second place itself
+    "michelangelo-unsettled": {Rule.NO_VERSION},  # the default image stands in no file
+    "no-version": {Rule.NO_VERSION},
+    "server-settings": {Rule.NO_VERSION},
+}
+
+
+@pytest.mark.parametrize(("kind", "name"), [(kind, name) for kind in ("bad", "good") for name in folders(kind)])
+def test_a_finding_of_a_rule_about_two_places_names_both(kind: str, name: str) -> None:
+    found, _ = rendered(CASES / kind / name)
+    lacking = {one.rule for one in found if one.rule in SECOND and one.other is None and not _is_of_server(one)}
+    assert lacking == ALONE.get(name, set())
+
+
+def _is_of_server(one: Finding) -> bool:
+    """Whether it says that a server's own backend is not rendered, and nothing of a Deployment on it."""
+    return one.rule == Rule.UNSUPPORTED_TYPE and one.message.startswith("spec.backend.type")
 
 
 @pytest.mark.parametrize("name", folders("status"))

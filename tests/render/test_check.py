@@ -10,6 +10,7 @@ from render.repository import WorkingTree
 from schemas.status import Finding, OtherPlace
 
 BAD = Path(__file__).parents[1] / "cases" / "bad"
+GATEWAY = "      gateway: {name: public, namespace: gateway}\n"
 
 
 def shown(one: Finding | OtherPlace | None) -> str:
@@ -23,9 +24,17 @@ def shown(one: Finding | OtherPlace | None) -> str:
         ("slice-name-taken", "FR020", {"other.yaml:3:18": "server.yaml:3:18"}),
         ("missing-server", "FR021", {"scorer.yaml:5:11": "server.yaml:3:18"}),
         ("invalid-server", "FR021", {"scorer.yaml:5:11": "server.yaml:3:18"}),
-        ("duplicate-model", "FR022", {"copy.yaml:10:11": "scorer.yaml:7:5"}),
+        ("other-backend", "FR021", {"scorer.yaml:5:11": "server.yaml:3:18"}),
+        ("duplicate-model", "FR022", {"copy.yaml:10:11": "scorer.yaml:6:3"}),
         ("duplicate-route", "FR023", {"b.yaml:10:19": "a.yaml:10:19"}),
+        ("two-base-models", "FR028", {"code.yaml:10:11": "chat.yaml:10:11"}),
+        (
+            "adapter-without-base",
+            "FR029",
+            dict.fromkeys(("german.yaml:7:5", "french.yaml:10:11"), "server.yaml:3:18"),
+        ),
         ("memory", "FR046", {"b.yaml:10:13": "server.yaml:8:14"}),
+        ("vllm-memory", "FR046", {"italian.yaml:11:13": "server.yaml:8:14"}),
         ("two-repositories", "FR051", {"fresco.yaml:13:1": "fresco.yaml:1:1"}),
         ("no-digest", "FR040", {"scorer.yaml:7:5": ""}),
     ],
@@ -33,6 +42,14 @@ def shown(one: Finding | OtherPlace | None) -> str:
 def test_a_finding_about_two_places_names_both(case: str, rule: str, places: dict[str, str]) -> None:
     found = check(WorkingTree(BAD / case / "repo")).findings
     assert {shown(one): shown(one.other) for one in found if one.rule == rule} == places
+
+
+def test_what_two_clusters_refuse_is_said_once_with_the_place_of_the_first() -> None:
+    repository = BAD / "file-outside-local" / "repo"
+    cluster = "    - name: prod\n"
+    both = (repository / "fresco.yaml").read_text().replace(cluster, f"{cluster}{GATEWAY}    - name: stage\n")
+    found = check(Replaced(WorkingTree(repository), "fresco.yaml", both.encode())).findings
+    assert [(one.rule, shown(one.other)) for one in found] == [("FR035", "fresco.yaml:5:7")]
 
 
 @pytest.mark.parametrize(

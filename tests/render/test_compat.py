@@ -1,13 +1,11 @@
 """Michelangelo's own resources mean what Fresco's mean, and what cannot be honoured is said where it is written."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 import schemas
-from render.cli import main
 from render.compat.fields import UNHONOURED, WRITTEN, origin_of_annotation
 from render.document import Loaded
 from render.load import load_file
@@ -31,7 +29,6 @@ SERVER_PLACE = "kind: InferenceServer\nmetadata: {name: gpu-a, namespace: fraud}
 OUR_SERVER = f"{OURS}{SERVER_PLACE}spec: {{backend: {{type: triton, version: '24.10'}}, canary: {{replicas: 1}}}}\n"
 SERVING = "desiredRevision: {name: scorer-7}, inferenceServer: {name: gpu-a}"
 MODEL = f"server: gpu-a, model: {{revision: scorer-7, uri: s3://m/fraud/scorer/scorer-7, digest: '{DIGEST}'}}"
-MODELS = Path(__file__).parents[2] / "examples" / "models" / "scorer"
 
 
 def loaded(**sources: str) -> Loaded:
@@ -199,36 +196,3 @@ def test_no_field_is_lost_without_a_word(kind: str) -> None:
     told = {*WRITTEN[kind].values(), *(field.path for field in UNHONOURED[kind]), *filter(None, KEPT), *SAID}
     is_told = {leaf: any(leaf[:end] in told for end in range(2, len(leaf) + 1)) for leaf in leaves(schema, schema)}
     assert [leaf for leaf, said in is_told.items() if not said and leaf not in told] == []
-
-
-# ---- fresco lock
-
-
-def test_lock_keeps_digests_beside_the_addresses(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "fresco.yaml").write_text(FRESCO + f"  michelangelo: {{artifacts: '{MODELS.as_uri()}/{{revision}}'}}\n")
-    other = f"{OURS}kind: Lock\ndigests:\n  s3://other/1: {DIGEST}\n"
-    (tmp_path / "fresco.lock").write_text(other)
-    (tmp_path / "fraud").mkdir()
-    text = f"{THEIRS}kind: Deployment\n{PLACE}spec: {{desiredRevision: {{name: '1'}}, inferenceServer: {{name: a}}}}\n"
-    (tmp_path / "fraud" / "a.yaml").write_text(text)
-    (tmp_path / "fraud" / "b.yaml").write_text(text.replace("'1'", "'absent'"))
-    assert main(["lock", str(tmp_path / "fraud")]) == 1
-    output = capsys.readouterr()
-    digest = output.out.split()[-1]
-    assert "b.yaml:1: " in output.err
-    locked = load_file("fresco.lock", (tmp_path / "fresco.lock").read_bytes()).documents[0].value
-    assert locked["digests"] == {"s3://other/1": DIGEST, f"{MODELS.as_uri()}/1": digest}
-    assert (tmp_path / "fraud" / "a.yaml").read_text() == text
-    assert main(["lock", str(tmp_path / "fraud" / "a.yaml")]) == 0
-    assert capsys.readouterr().out == ""
-
-
-def test_lock_says_what_it_lacks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    path = tmp_path / "a.yaml"
-    path.write_text(f"{THEIRS}kind: Deployment\n{PLACE}spec: {{{SERVING}}}\n")
-    assert main(["lock", str(path)]) == 1
-    assert "fresco.yaml is missing or broken" in capsys.readouterr().err
-    (tmp_path / "fresco.yaml").write_text(SETTINGS)
-    (tmp_path / "fresco.lock").write_text(OURS + "kind: Lock\ndigests: [a]\n")
-    assert main(["lock", str(path)]) == 1
-    assert "fresco.lock is missing or broken" in capsys.readouterr().err

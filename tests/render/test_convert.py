@@ -1,18 +1,20 @@
 """`fresco convert` changes the form of a resource, and neither its meaning nor anything else in the file."""
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from yaml._yaml import CParser
 
 from render import compat
 from render.cli import main
 from render.compat import OwnForm
-from render.convert import CannotConvert, converted, prove, replaced
-from render.document import Loaded
+from render.convert import CannotConvert, converted, edit, prove, replaced, source
+from render.document import Document, Loaded
 from render.emit import emit
 from render.load import load, load_file
 from render.repository import WorkingTree
@@ -32,7 +34,13 @@ def convert(text: str) -> str:
     form = compat.read(document, SETTINGS)
     assert isinstance(form, OwnForm)
     assert form.value is not None
-    return converted(content, document, form.value).decode()
+    return rewritten(content, document, form.value).decode()
+
+
+def rewritten(content: bytes, document: Document, value: Mapping[str, Any]) -> bytes:
+    """`content` with `value` in place of one of its documents."""
+    of = source(content)
+    return converted(of, [edit(of, document, value)])
 
 
 COMMENTED = """\
@@ -202,7 +210,7 @@ def test_converted_means_the_same_and_keeps_every_comment(data: st.DataObject) -
     form = compat.read(document, repository.michelangelo)
     assert isinstance(form, OwnForm)
     assert form.value is not None
-    after = converted(text.encode(), document, form.value)
+    after = rewritten(text.encode(), document, form.value)
     prove(before, replaced(base, {"new.yaml": after}), repository)
     found = after.decode()
     assert all(found.count(f"{one}\n") == 1 for one in comments), found
@@ -276,3 +284,61 @@ def test_it_needs_a_repository(tmp_path: Path, capsys: pytest.CaptureFixture[str
     (tmp_path / "fresco.yaml").write_text("apiVersion: serving.fresco.dev/v1alpha1\nkind: Repository\n")
     assert main(["convert", str(path)]) == 1
     assert "fresco.yaml is missing or broken" in capsys.readouterr().err
+
+
+# ---- many documents in one file
+
+
+def deployments(count: int) -> str:
+    """Documents of theirs, each with a warning, and one of another kind between every two."""
+    one = "# At {0}.\n" + HEAD.replace("scorer", "scorer-{0}").replace("{n", "{{n").replace("d}", "d}}")
+    spec = "spec:\n  desiredRevision: {{name: r-{0}}} # pinned\n  inferenceServer: {{name: gpu-a}}\n"
+    other = "  selector: {{matchLabels: {{a: b}}}}\n---\nkind: ConfigMap\ndata: {{a:   b}}\n---\n"
+    return "".join((one + spec + other).format(number) for number in range(count))
+
+
+def test_all_documents_of_a_file_are_converted_at_once(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = repository / "many.yaml"
+    path.write_text(deployments(3).replace("name: r-1", "names: r-1"))
+    assert main(["convert", str(path)]) == 1
+    output = capsys.readouterr()
+    assert f"{path}:14: spec.desiredRevision" in output.err
+    assert output.err.count("FR080 warning: spec.selector") == 2
+    after = path.read_text()
+    assert after.count("kind: ConfigMap\ndata: {a:   b}\n") == 3
+    assert all(after.count(f"  model: # pinned\n    revision: r-{number}\n") == 1 for number in (0, 2))
+    assert after.count("michelangelo.api/v2") == 1
+    assert [line for line in after.splitlines() if line.startswith("# At")] == ["# At 0.", "# At 1.", "# At 2."]
+
+
+def test_what_would_touch_a_neighbour_is_not_written() -> None:
+    content = deployments(2).encode()
+    first, second = load_file("a.yaml", content).documents
+    of = source(content)
+    form = compat.read(first, SETTINGS)
+    assert isinstance(form, OwnForm)
+    assert form.value is not None
+    too_long = edit(of, first, form.value)._replace(last=second.line + 2)
+    with pytest.raises(CannotConvert, match="cannot be told apart"):
+        converted(of, [too_long])
+
+
+def test_twice_as_many_documents_cost_twice_as_much_reading(
+    repository: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[int] = []
+
+    def counting(text: str) -> CParser:
+        read.append(len(text))
+        return CParser(text)
+
+    monkeypatch.setattr("render.load.CParser", counting)
+
+    def characters(count: int) -> int:
+        (repository / "many.yaml").write_text(deployments(count))
+        read.clear()
+        assert main(["convert", "--stdout", str(repository / "many.yaml")]) == 0
+        return sum(read)
+
+    few, more, most = characters(1), characters(41), characters(81)
+    assert most - more <= 1.1 * (more - few)

@@ -15,7 +15,7 @@ from render.cache import Cache
 from render.check import Checked, check
 from render.cli import main
 from render.known import Known
-from render.load import load_file
+from render.load import LoadedFile, load_file
 from render.repository import CommitFiles, Repository, WorkingTree
 from render.rules.explained import BASE
 from tests.support.fleet import repository as fleet
@@ -121,7 +121,8 @@ def test_each_bad_case_is_found_after_any_of_its_files_came_last(case: str) -> N
 SERVER, SCORER = BASE["gpu-a.yaml"], BASE["scorer.yaml"]
 TWIN, LOST = SCORER.replace("name: scorer", "name: twin"), SCORER.replace("name: scorer", "name: lost")
 LOST = LOST.replace("gpu-a", "gpu-z")
-TEXTS = {**BASE, "twin.yaml": TWIN, "lost.yaml": LOST}
+TWIN = TWIN.replace("gpu-a", "gpu-b")
+TEXTS = {**BASE, "gpu-b.yaml": SERVER.replace("gpu-a", "gpu-b"), "twin.yaml": TWIN, "lost.yaml": LOST}
 STEPS = "  rollout:\n    steps: [{weight: 50}]\n"
 CHANGES: dict[str, Mapping[str, str | None]] = {
     "a value": {"scorer.yaml": SCORER.replace("9f", "xx")},
@@ -138,7 +139,7 @@ CHANGES: dict[str, Mapping[str, str | None]] = {
     "a second Deployment of the name": {"other.yaml": SCORER},
     "a path": {"twin.yaml": TWIN + "  traffic: {path: /fraud/gpu-a/scorer}\n"},
     "a path with an ending": {"twin.yaml": TWIN + "  traffic: {path: /fraud/gpu-a/scorer/infer}\n"},
-    "a served name": {"twin.yaml": TWIN.replace("model:\n", "model:\n    name: scorer\n")},
+    "a served name": {"twin.yaml": TWIN.replace("gpu-b", "gpu-a").replace("model:\n", "model:\n    name: scorer\n")},
     "the size of the canary slice": {"gpu-a.yaml": SERVER.replace("2}", "1}"), "scorer.yaml": SCORER + STEPS},
     "a grant": {"fresco.yaml": BASE["fresco.yaml"].replace("s3://models/", "s3://other/")},
     "the lock file": {"fresco.lock": "apiVersion: serving.fresco.dev/v1alpha1\nkind: Look\n"},
@@ -154,6 +155,23 @@ def test_a_change_of_it_is_seen(change: Mapping[str, str | None]) -> None:
     assert after.findings != before.findings
     assert same(after, check(InMemory.of(changed)))
     assert same(check(InMemory.of(TEXTS), None, after.known), before)
+
+
+def test_the_column_of_a_document_is_seen() -> None:
+    before, after = '{"apiVersion": "serving.fresco.dev/v1alpha1", "kind": "Pod"}\n', " "
+    known = check(InMemory.of({**BASE, "pod.yaml": before})).known
+    moved = InMemory.of({**BASE, "pod.yaml": after + before})
+    assert [one.column for one in check(moved, None, known).findings] == [56]
+
+
+def test_a_server_that_one_of_two_clusters_lacks_is_looked_for_in_that_one() -> None:
+    cluster = "    - name: prod\n"
+    other = f"    - {{name: edge, path: a, gateway: {{name: public, namespace: gateway}}}}\n{cluster}"
+    texts = {"gpu-z.yaml": SERVER.replace("gpu-a", "gpu-z"), "a/lost.yaml": LOST}
+    texts["fresco.yaml"] = BASE["fresco.yaml"].replace(cluster, other)
+    before = check(InMemory.of(texts))
+    after = check(InMemory.of({**texts, "a/alike.yaml": SERVER.replace("gpu-a", "gpu-y")}), None, before.known)
+    assert [[one.hint for one in found.findings] for found in (before, after)] == [[None], ["did you mean gpu-y?"]]
 
 
 def test_what_is_committed_is_looked_at_each_time(tmp_path: Path) -> None:
@@ -177,18 +195,25 @@ def test_what_is_committed_is_looked_at_each_time(tmp_path: Path) -> None:
 # ---- what it costs
 
 
-def test_only_the_part_that_changed_is_read_as_yaml(monkeypatch: pytest.MonkeyPatch) -> None:
-    contents = fleet(servers=20, deployments=100)
-    known = check(InMemory(contents)).known
-    (changed, *_) = (path for path in contents if "/deployments/" in path)
-    edited = contents | {changed: b"# a line\n" + contents[changed].replace(b"revision: ", b"revision:  ")}
-    read: list[str] = []
+@pytest.fixture
+def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The paths of the files that are read as YAML from now on."""
+    paths: list[str] = []
 
-    def loads(path: str, content: bytes) -> object:
-        read.append(path)
+    def loads(path: str, content: bytes) -> LoadedFile:
+        paths.append(path)
         return load_file(path, content)
 
     monkeypatch.setattr(check_module, "load_file", loads)
+    return paths
+
+
+def test_only_the_part_that_changed_is_read_as_yaml(read: list[str]) -> None:
+    contents = fleet(servers=20, deployments=100)
+    known = check(InMemory(contents)).known
+    (changed, *_) = (path for path in contents if "/deployments/" in path)
+    read.clear()
+    edited = contents | {changed: b"# a line\n" + contents[changed].replace(b"revision: ", b"revision:  ")}
     assert check(InMemory(contents), None, known).findings == ()
     assert read == ["fresco.yaml"]
     assert check(InMemory(edited), None, known).findings == ()
@@ -198,6 +223,14 @@ def test_only_the_part_that_changed_is_read_as_yaml(monkeypatch: pytest.MonkeyPa
     read.clear()
     check(InMemory(contents | {changed: b"# a line\n" + contents[changed]}), None, known)
     assert set(read) == {changed, "fresco.yaml"}  # its text is the same, only its line is not
+
+
+def test_neither_is_one_with_findings_that_did_not_change(read: list[str]) -> None:
+    found = check(InMemory.of(TEXTS))
+    assert len(found.findings) == 1
+    read.clear()
+    assert same(check(InMemory.of(TEXTS), None, found.known), found)
+    assert read == ["fresco.yaml"]
 
 
 # ---- where it is kept

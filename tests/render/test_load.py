@@ -1,5 +1,6 @@
 """YAML comes in as plain values with positions, or as a finding; never as a traceback."""
 
+from collections.abc import Iterator
 from io import StringIO
 from typing import Any
 
@@ -8,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from render.document import prefix
+from render import load
+from render.document import Places, prefix
 from render.load import is_yaml, load_file, plain
 
 HEAD = "apiVersion: serving.fresco.dev/v1alpha1\n"
@@ -107,6 +109,21 @@ def test_places_are_those_of_keys_and_values() -> None:
     assert places.at(()).value == (6, 1)
     assert places.exactly(("spec", "nothing")) is None
     assert places.at(("spec", "model", 0, "é")).is_flow
+
+
+def test_a_file_is_read_once_for_all_places_that_are_asked_of_it_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    every, read = load.every_places, []
+
+    def counted(content: bytes) -> Iterator[Places]:
+        read.append(content)
+        return every(content)
+
+    monkeypatch.setattr(load, "every_places", counted)
+    parts, other = "---\n".join(f"{HEAD}a: {number}\n" for number in range(50)), f"{HEAD}b: 1\n"
+    many, one = (load_file("a.yaml", text.encode()).documents for text in (parts, other))
+    lines = [[document.places().at((key,)).key.line for document, key in ((part, "a"), (one[0], "b"))] for part in many]
+    assert lines == [[3 * number + 2, 2] for number in range(50)]
+    assert sorted(read) == sorted((parts.encode(), other.encode()))
 
 
 def test_files_that_do_not_claim_the_group_are_left_alone() -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as some
 from render.document import Loaded
 from render.errors import InvalidRepository
 from render.memo import Memo
-from render.normal import Wanted, accept
+from render.normal import Kept, Wanted, WantedDeployment, accept
 from render.settled import settled
 from schemas.status import Tree
 from tests.support.histories import HEAD, Source, Texts, histories, progress
@@ -91,6 +91,26 @@ def test_what_a_change_does_not_concern_is_the_same_object() -> None:
     assert after.servers["a/s"] is before.servers["a/s"]
 
 
+def test_a_second_place_moves_with_its_file_and_what_has_none_is_the_same_object() -> None:
+    source, memo = Source(), Memo()
+    greedy, sloping = _one("g").replace("s3://m/x", "s3://q/x"), _one("w").replace("weight: 40", "weight: 60")
+    texts = {"fresco.yaml": _fresco(), "s.yaml": _server_of("s"), "g.yaml": greedy, "w.yaml": sloping}
+    texts |= {"x.yaml": _one("x")}
+    seen = []
+    for moved in ((), ("fresco.yaml",), ("fresco.yaml", "s.yaml")):
+        now = {path: f"\n{text}" if path in moved else text for path, text in texts.items()}
+        seen.append(accept(source.read(now), "prod", None, memo).deployments)
+    places = [[_second(found[key]) for key in ("a/g", "a/w")] for found in seen]
+    assert places == [
+        [("fresco.yaml", 3), ("s.yaml", 4)],
+        [("fresco.yaml", 4), ("s.yaml", 4)],
+        [("fresco.yaml", 4), ("s.yaml", 5)],
+    ]
+    assert seen[0]["a/x"] is seen[1]["a/x"] is seen[2]["a/x"]
+    assert seen[0]["a/w"] is seen[1]["a/w"]
+    assert seen[1]["a/g"] is seen[2]["a/g"]
+
+
 def test_who_comes_first_to_a_server_may_change_while_all_sizes_stay() -> None:
     memo = Memo()
     texts = {
@@ -121,6 +141,13 @@ def test_a_memo_makes_anew_what_has_other_inputs_and_forgets_what_a_pass_did_not
     memo.forget()
     assert [memo.of(double, "a", 4), memo.of(double, "b", 2), memo.of(double, "c", 3)] == [8, 4, 6]
     assert made == [1, 2, 3, 4, 2]
+
+
+def _second(one: WantedDeployment | Kept) -> tuple[str, int]:
+    """File and line of the second place of its one finding."""
+    (finding,) = one.findings
+    assert finding.other is not None
+    return finding.other.file, finding.other.line
 
 
 def _fresco(more: str = "") -> str:

@@ -1,12 +1,13 @@
 """What is accepted, what is kept and what is let go, beside a previous status."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import msgspec
 import pytest
 
 from render.capacity import config_bytes
-from render.document import Loaded
+from render.document import Loaded, Places
 from render.errors import InvalidRepository
 from render.load import load_file
 from render.normal import Kept, Wanted, WantedDeployment, WantedServer, accept, is_ground_the_same
@@ -14,7 +15,7 @@ from render.objects import model_config
 from render.resolve import model_hash
 from render.settled import settled
 from schemas.resources import ModelType
-from schemas.status import Progress, RepositoryStatus, Role, ServerStage, SliceState, Stage, Tree, Work
+from schemas.status import OtherPlace, Progress, RepositoryStatus, Role, ServerStage, SliceState, Stage, Tree, Work
 from tests.support.simulator import model
 
 HEAD = "apiVersion: serving.fresco.dev/v1alpha1\n"
@@ -121,6 +122,39 @@ def test_an_invalid_server_keeps_its_state_and_still_hosts() -> None:
     found = wanted(before(), server_yaml=SERVER.replace("replicas: 4", "replicas: none"))
     assert rules(found.servers["fraud/gpu-a"]) == ["FR012"]
     assert isinstance(found.deployments["fraud/a"], WantedDeployment)
+
+
+def test_what_was_accepted_before_has_no_place_in_the_file_that_is_there_now() -> None:
+    stepped = deployment("a", spec="  rollout: {steps: [{weight: 10}]}\n")
+    previous = before(a_yaml=stepped)
+    places = []
+    for replicas in ("4", "none"):
+        found = wanted(previous, a_yaml=stepped, server_yaml=SERVER.replace("replicas: 4", f"replicas: {replicas}"))
+        places += [(one.rule, one.other) for one in found.deployments["fraud/a"].findings]
+    assert places == [("FR043", OtherPlace(file="server.yaml", line=4, column=1)), ("FR043", None)]
+
+
+def test_the_second_place_is_that_of_the_cluster_that_is_looked_at() -> None:
+    stage, prod = (f"{{name: {name}, gateway: {{name: public, namespace: gateway}}}}" for name in ("stage", "prod"))
+    two = FRESCO.replace(f"  - {prod}\n", f"  - {stage}\n  - {prod}\n")
+    found = wanted(fresco_yaml=two, a_yaml=deployment("a").replace("s3://m/a", "file:///a")).deployments["fraud/a"]
+    assert {one.rule: one.other for one in found.findings} == {
+        "FR032": OtherPlace(file="fresco.yaml", line=7, column=33),
+        "FR035": OtherPlace(file="fresco.yaml", line=6, column=5),
+    }
+
+
+def test_where_nothing_is_wrong_no_place_is_looked_up() -> None:
+    there = loaded()
+    blind = {
+        path: replace(file, documents=tuple(replace(one, places=_unasked) for one in file.documents))
+        for path, file in there.files.items()
+    }
+    assert accept(Loaded(blind), "prod", None) == accept(there, "prod", None)
+
+
+def _unasked() -> Places:
+    raise AssertionError("a place was looked up")
 
 
 def test_a_deployment_without_its_server_is_kept() -> None:

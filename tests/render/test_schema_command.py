@@ -1,5 +1,6 @@
 """`fresco schema` gives editors what they need: the schemas, and the line that leads to one."""
 
+import argparse
 import json
 import os
 from pathlib import Path
@@ -8,10 +9,12 @@ import pytest
 from jsonschema import Draft202012Validator
 
 import schemas
-from render.cli import main
+from render.cli import COMMANDS, main, parser
 from render.load import load_file
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "repo"
+PRINTED = {"validate": ["findings"], "diff": ["change"], "status": ["overview", "verdicts"]}
+"""By command, the schemas of what `--format json` prints."""
 MARK = "# yaml-language-server: $schema="
 
 
@@ -23,6 +26,18 @@ def test_a_schema_is_printed_as_it_is(capsys: pytest.CaptureFixture[str]) -> Non
 def test_without_a_kind_all_are_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["schema"]) == 0
     assert tuple(capsys.readouterr().out.split()) == schemas.NAMES
+
+
+def test_whatever_is_printed_as_json_has_a_schema() -> None:
+    (commands,) = (one for one in parser(list(COMMANDS))._actions if isinstance(one, argparse._SubParsersAction))
+    found = {
+        name
+        for name, command in commands.choices.items()
+        for one in command._actions
+        if one.dest == "format" and "json" in one.choices
+    }
+    assert found == PRINTED.keys()
+    assert {name for names in PRINTED.values() for name in names} <= set(schemas.NAMES)
 
 
 @pytest.mark.parametrize("file", ["fresco.yaml", "fraud/servers/cpu-a.yaml", "fraud/deployments/scorer.yaml"])

@@ -108,6 +108,18 @@ def test_a_comment_silences_one_rule_on_one_line(text: str, expected: list[str])
     assert left(text, warning(2)) == expected
 
 
+@pytest.mark.parametrize(
+    ("rule", "hint"),
+    [
+        ("FR43", "did you mean FR043?"),
+        ("FR430", "write `# fresco: ignore FRnnn because …`; `fresco explain` lists them"),
+    ],
+)
+def test_an_unknown_rule_comes_with_a_hint(rule: str, hint: str) -> None:
+    told = comments(f"b: 2  # fresco: ignore {rule} because it is so\n".encode())
+    assert [one.hint for one in silenced([], {"a.yaml": told})] == [hint]
+
+
 def test_an_error_is_not_silenced() -> None:
     text = "a: 1\nb: 2  # fresco: ignore FR021 because it is so\n"
     assert left(text, warning(2, "FR021", "error")) == ["FR021:2:3", "FR073:2:7"]

@@ -20,9 +20,10 @@ from render.commands import status as command
 from render.load import load
 from render.normal import accept
 from render.repository import CommitFiles
+from schemas.overview import Row
 from schemas.report import Reason
 from schemas.status import Stage
-from tests.support import harness
+from tests.support import contracts, harness
 from tests.support.branch import SimulatedBranch
 from tests.support.git import commit_files, git
 from tests.support.harness import CLUSTER, SCORER, STEPS, deployment, digest, repository, server
@@ -32,6 +33,13 @@ ROOT = Path(__file__).parents[2]
 CLEARED = "\x1b[H\x1b[2J"
 Output = pytest.CaptureFixture[str]
 FIRST = {"fresco.yaml": repository(), "server.yaml": server(canary=1), "scorer.yaml": deployment(1, steps=STEPS)}
+
+
+def told(contract: str, capsys: Output) -> dict[str, Any]:
+    """What the command has printed as JSON, which keeps its contract."""
+    said: dict[str, Any] = json.loads(capsys.readouterr().out)
+    contracts.check(contract, said)
+    return said
 
 
 class World:
@@ -146,9 +154,9 @@ def test_what_belongs_to_no_deployment_is_told_before_them(world: World, capsys:
 
 
 def test_a_message_is_cut_to_the_width() -> None:
-    row = overview.Row(
-        deployment="a/b", stage="x", needs_person=False, revision="1", candidate=None, proven=1, replicas=2, age=3.0,
-        message="long " * 40,
+    row = Row(
+        deployment="a/b", stage=Stage.VALIDATION, needs_person=False, revision="1", candidate=None, proven=1,
+        replicas=2, age=3.0, message="long " * 40,
     )  # fmt: skip
     assert len(overview.table([row], 60)[1]) == 60
     assert overview.table([row], 60)[1].endswith("…")
@@ -169,7 +177,7 @@ def test_an_age_is_in_the_largest_unit_that_says_enough(seconds: float, expected
 
 def test_the_table_as_json(world: World, capsys: Output) -> None:
     assert world.status("--format", "json") == 0
-    (cluster,) = json.loads(capsys.readouterr().out)
+    (cluster,) = told("overview", capsys)["clusters"]
     assert cluster["cluster"] == "local"
     assert cluster["commit"] == world.branch.tip
     assert cluster["sourceCommit"] == world.seen
@@ -212,7 +220,7 @@ def test_a_timeline_tells_what_failed_and_what_is_wrong_on_main(world: World, ca
 
 def test_a_timeline_as_json_has_the_whole_status(world: World, capsys: Output) -> None:
     assert world.status(SCORER, "--format", "json") == 0
-    (cluster,) = json.loads(capsys.readouterr().out)
+    (cluster,) = told("overview", capsys)["clusters"]
     (one,) = cluster["deployments"]
     assert one["status"]["transitions"][-1]["step"] == "done"
 
@@ -388,7 +396,7 @@ def test_a_commit_for_several_clusters_is_complete_on_all_of_them(world: World, 
 def test_the_outcome_as_json(world: World, capsys: Output) -> None:
     commit = world.commit({"scorer.yaml": deployment(2, on="gpu-b")}, seen=False)
     assert world.wait(commit, "--format", "json") == 1
-    said: dict[str, Any] = json.loads(capsys.readouterr().out)
+    said = told("verdicts", capsys)
     (one,) = said["resources"]
     assert (said["commit"], one["cluster"], one["resource"]) == (commit, "local", "Deployment fraud/scorer")
     assert (one["outcome"], one["findings"][0]["rule"]) == ("invalid", "FR021")

@@ -10,10 +10,12 @@ from typing import NamedTuple
 import pytest
 
 from render.cli import main
+from render.document import concerns
 from render.load import load
 from render.normal import WantedServer, accept
 from render.repository import CommitFiles, Repository, WorkingTree
 from render.rules.explained import BASE
+from render.settled import settled
 from tests.support.git import commit_files, git
 
 HEAD = "apiVersion: serving.fresco.dev/v1alpha1\n"
@@ -198,6 +200,87 @@ def test_a_file_that_may_not_be_read_is_a_finding_and_hides_no_other(tmp_path: P
     assert [(one.file, one.line, one.rule) for one in found] == [("gpu-a.yaml", 1, "FR001")]
     assert "Permission denied" in found[0].message
     assert isinstance(wanted.servers["fraud/trap"], WantedServer)
+
+
+@pytest.fixture
+def closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No folder called `closed` can be listed; whoever runs the tests may be allowed everything."""
+    children = WorkingTree._children
+
+    def listed(files: WorkingTree, folder: str) -> list[os.DirEntry[str]]:
+        if files.real(folder).name == "closed":
+            raise PermissionError(13, "Permission denied", str(files.real(folder)))
+        return children(files, folder)
+
+    monkeypatch.setattr(WorkingTree, "_children", listed)
+
+
+@pytest.mark.usefixtures("closed")
+def test_a_folder_that_cannot_be_listed_is_a_finding_and_hides_nothing_else(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = repository(tmp_path, {"fraud/closed/a.yaml": WHOLE, "fraud/b.yaml": f"{WHOLE}  replicas: two\n"})
+    code, lines = validate(folder, capsys)
+    assert code == 1
+    assert lines == [
+        "fraud/b.yaml:6:13: FR012 spec.replicas: expected an integer or a mapping, got 'two'",
+        "fraud/closed/:1:1: FR001 expected a folder that can be listed: Permission denied",
+    ]
+
+
+@pytest.mark.usefixtures("closed")
+def test_nothing_is_deleted_while_a_folder_cannot_be_listed(tmp_path: Path) -> None:
+    folder = repository(tmp_path, {"open/a.yaml": WHOLE})
+    before = settled(accept(load(WorkingTree(folder)), "prod", None))
+    (folder / "open").rename(folder / "closed")
+    kept = accept(load(WorkingTree(folder)), "prod", before).servers["fraud/trap"]
+    assert [(one.file, one.rule) for one in kept.findings] == [("closed/", "FR061")]
+    (folder / "closed").rename(folder / "elsewhere")
+    (folder / "elsewhere" / "a.yaml").unlink()
+    assert "fraud/trap" not in accept(load(WorkingTree(folder)), "prod", before).servers
+
+
+@pytest.mark.parametrize(
+    ("path", "below", "is_there"),
+    [
+        ("prod/a.yaml", "prod/", True),
+        ("prod/closed/", "prod/", True),
+        ("prod/", "prod/", True),
+        ("clusters/", "clusters/prod/", True),
+        ("closed/", "", True),
+        ("test/", "prod/", False),
+        ("pro/", "prod/", False),
+        ("a.yaml", "a.yaml.d/", False),
+    ],
+)
+def test_a_folder_that_cannot_be_listed_may_hold_all_of_a_cluster(path: str, below: str, is_there: bool) -> None:
+    assert concerns(path, below) == is_there
+
+
+@pytest.mark.usefixtures("closed")
+@pytest.mark.parametrize("command", ["lock", "convert"])
+def test_who_writes_files_stops_at_a_folder_that_cannot_be_listed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    folder = repository(tmp_path, {"closed/a.yaml": WHOLE})
+    assert main([command, str(folder)]) == 2
+    assert f"Permission denied: '{folder / 'closed'}'" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("closed")
+def test_a_status_that_cannot_be_listed_is_not_rendered(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = repository(tmp_path, {"status/closed/servers/a.yaml": WHOLE})
+    assert main(["render", "-C", str(folder)]) == 2
+    assert f"Permission denied: '{folder / 'status' / 'closed'}'" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("closed")
+def test_a_repository_that_cannot_be_listed_itself_ends_with_2(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = repository(tmp_path / "closed", {})
+    assert main(["validate", "-C", str(folder)]) == 2
+    assert f"Permission denied: '{folder}'" in capsys.readouterr().err
 
 
 def test_what_is_no_plain_file_is_left_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -160,7 +160,7 @@ def test_services_get_paths_from_the_top_of_the_work_tree(
         (["scorer.yaml"], ["scorer.yaml"]),
         (["below"], ["below/twins.yaml"]),
         (["below", "hasty.yaml"], ["below/twins.yaml", "hasty.yaml"]),
-        (["servers.yaml"], ["scorer.yaml"]),  # the other place: the server that was probably meant
+        (["servers.yaml"], ["hasty.yaml", "scorer.yaml", "warned.yaml"]),  # the other place: the server that is meant
         (["silent.yaml"], []),
     ],
 )
@@ -269,6 +269,8 @@ def test_wrong_use_is_said_in_one_line(
     [
         (["--select", "FR43"], "there is no rule 'FR43', did you mean FR043?"),
         (["--ignore", "FR010,"], "there is no rule ''"),
+        (["--ignore", "FR999"], "there is no rule 'FR999', expected one like FR001: `fresco explain` lists them"),
+        (["--select", "FR043,foo"], "there is no rule 'foo', expected one like FR001: `fresco explain` lists them"),
         (["--format", "xml"], "invalid choice: 'xml'"),
         (["--severity", "fatal"], "invalid choice: 'fatal'"),
     ],

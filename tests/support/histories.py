@@ -17,6 +17,7 @@ from schemas.status import DeploymentStatus, ServerStage, ServerStatus, Stage, T
 HEAD = "apiVersion: serving.fresco.dev/v1alpha1"
 PATHS = ("a/s.yaml", "a/t.yaml", "a/w.yaml", "a/x.yaml", "a/y.yaml", "a/z.yaml", "b/s.yaml", "b/x.yaml")
 ROUTES = ("path: /a/p", "path: /a/p/infer", "path: /shared/p", "hostnames: [a.example.com], path: /a/p")
+BACKENDS = ("version: x", "version: y", "image: mine/t:1", "env: {B: b}")
 Texts = Mapping[str, str]
 
 
@@ -54,7 +55,7 @@ def servers(draw: some.DrawFn, namespace: str, name: str) -> str:
     lines = [
         f"{HEAD}\nkind: InferenceServer",
         f"metadata: {{{space}name: {draw(mostly(name, 's', 's-main', 'default'))}, namespace: {namespace}}}\nspec:",
-        f"  backend: {{type: triton, {draw(mostly('version: x', 'version: y', 'image: mine/t:1', 'env: {B: b}'))}}}",
+        f"  backend: {{type: {draw(mostly('triton', 'vllm'))}, {draw(mostly(*BACKENDS))}}}",
         draw(mostly("  replicas: 4", "  replicas: 0", "  replicas: two")),
         draw(either("", "  canary: {replicas: 1}", "  canary: {replicas: 2}")),
         draw(either("  resources: {memory: 2Gi}", "  resources: {memory: 3Gi}", "  resources: {memory: 4Gi}", "")),
@@ -71,10 +72,11 @@ def deployments(draw: some.DrawFn, namespace: str, name: str) -> str:
         f"spec:\n  server: {draw(mostly('s', 't', 'u'))}",
         draw(mostly("", "  rollout: {bake: 1m}", "  rollout: {steps: [{weight: 10}]}", "  rollout: {paused: true}")),
         draw(mostly("", *(f"  traffic: {{{one}}}" for one in ROUTES))),
-        "  model:\n    revision: '1'",
+        f"  model:\n    {draw(some.sampled_from(['revision'] * 9 + ['revison']))}: '1'",
         draw(mostly("    uri: s3://m/x", "    uri:  s3://n/x", "    uri: pvc://disk/x", "    uri: file:///x")),
         draw(mostly(f"    digest: sha256:{'9f' * 32}", f"    digest: sha256:{'ab' * 32}", "")),
         draw(mostly("", "    name: m")),
+        draw(mostly("", "    type: base", "    type: adapter")),
         draw(mostly("    memory: 1Gi", "    memory: 2Gi", "")),
         draw(mostly("", f"    options: {{long: {'x' * 250_000}}}")),
     ]

@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 from render import plan
 from render.cli import main
 from render.diff.change import cluster_change
-from render.diff.model import Action, ClusterChange, ServerWhat, What
 from render.diff.outcome import Sides, nothing, outcome
 from render.diff.text import WIDTH
 from render.load import Loaded, load_file
 from render.normal import Wanted, accept
 from render.settled import settled
 from schemas.base import utc
+from schemas.change import Action, ClusterChange, ServerWhat, What
 from schemas.status import Cause, FailedRevision, FailedTemplate, Progress, ServerProgress, Stage, Tree, Work
 from tests.render.diff.repository import (
     AFTER,
@@ -34,6 +34,7 @@ from tests.render.diff.repository import (
     server,
     settings,
 )
+from tests.support import contracts
 from tests.support.git import commit_files, git
 from tests.support.golden import Golden
 from tests.support.simulator import Simulator
@@ -62,9 +63,10 @@ def put(folder: Path, files: Files) -> None:
 
 
 def told(capsys: pytest.CaptureFixture[str], *arguments: str | Path, code: int = 0) -> dict[str, Any]:
-    """What `fresco diff` prints as JSON."""
+    """What `fresco diff` prints as JSON, which keeps its contract."""
     assert main(["diff", "--format", "json", *map(str, arguments)]) == code
     found: dict[str, Any] = json.loads(capsys.readouterr().out)
+    contracts.check("change", found)
     return found
 
 
@@ -86,6 +88,13 @@ def test_a_change_of_each_kind(
     folder = checkout(tmp_path / "repository", BEFORE, AFTER)
     assert main(["diff", "-C", str(folder), "main~1", "main", *arguments]) == 1
     golden.check(EXPECTED / name, capsys.readouterr().out)
+
+
+@pytest.mark.parametrize("arguments", [[], ["--objects"]])
+def test_json_keeps_its_contract(arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = checkout(tmp_path / "repository", BEFORE, AFTER)
+    change = told(capsys, "-C", folder, "main~1", "main", *arguments, code=1)
+    assert {bool(one["patch"]) for one in change["clusters"][0]["objects"]["changes"]} == {bool(arguments)}
 
 
 def test_text_fits_100_columns(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -272,6 +281,9 @@ def compared(before: Files, after: Files, now: Tree | None = None) -> ClusterCha
     return cluster_change(Sides(status, wanted(before, status), wanted(after, status)), now="here")
 
 
+TWICE = "while both revisions are loaded, models need up to 4Gi of 24Gi in a pod"
+
+
 def one_model(revision: int, *, canary: int = 2, **more: Any) -> Files:
     """A server with one Deployment."""
     return repository(server("gpu-a", canary=canary), deployment("scorer", revision, on="gpu-a", **more))
@@ -345,7 +357,7 @@ def test_what_is_in_hand_for_another_revision_ends_first() -> None:
     assert found.what is What.ROLLOUT
     assert found.before is not None
     assert found.before.revision == "1"
-    assert found.notes == ("the rollout of revision 2, which is in hand, ends first",)
+    assert found.notes == ("the rollout of revision 2, which is in hand, ends first", TWICE)
 
 
 def test_a_policy_applies_to_what_is_in_hand_from_its_step_on() -> None:
@@ -404,6 +416,7 @@ def test_a_rollout_of_a_server_that_is_in_hand_is_mentioned() -> None:
     assert change.servers[0].notes == ("after the work on its pods that is in hand",)
     assert change.deployments[0].notes == (
         "begins when the pods of fraud/gpu-a are replaced, or they are when this is through",
+        TWICE,
     )
 
 
@@ -460,6 +473,29 @@ def test_memory_counts_a_second_copy_of_each_emergency_and_of_the_largest_of_the
         6656 << 20,
         24 << 30,
     )
+
+
+def noted(base: Files, head: Files) -> tuple[str, ...]:
+    """What is told beside the only Deployment that differs."""
+    (change,) = compared(base, head).deployments
+    return change.notes
+
+
+def test_what_is_needed_meanwhile_is_told_where_both_revisions_are_loaded() -> None:
+    assert noted(one_model(1), one_model(2)) == (TWICE,)
+    assert noted(one_model(1), one_model(2, memory="512Mi")) == (TWICE.replace("4Gi of", "2560Mi of"),)
+    roomy = repository(server("gpu-a", resources={"gpu": {"count": 1}}))
+    one, two = ({**one_model(revision), **roomy} for revision in (1, 2))
+    assert noted(one, two) == (TWICE.replace(" of 24Gi", ""),)
+
+
+def test_where_one_revision_is_loaded_at_a_time_nothing_is_told_of_memory() -> None:
+    servers = repository(server("gpu-a"), server("gpu-b"))
+    one = {**servers, **repository(deployment("scorer", 1, on="gpu-a"))}
+    assert noted(servers, one) == ()
+    assert noted(one, servers) == ()
+    assert noted(one, {**servers, **repository(deployment("scorer", 1, on="gpu-b"))}) == ()
+    assert noted(one, {**one, **repository(deployment("scorer", 1, on="gpu-a", rollout={"bake": "1s"}))}) == ()
 
 
 # ---- what differs

@@ -5,9 +5,9 @@ import pytest
 from render.diff import words
 from render.diff.fields import differences
 from render.diff.markdown import LIMIT, code, markdown
-from render.diff.model import Action, Change, ClusterChange, DeploymentChange, ObjectChange, Objects, Served, What
 from render.diff.text import text
 from schemas.base import duration
+from schemas.change import Action, Change, ClusterChange, DeploymentChange, ObjectChange, Objects, Served, What
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def changed(revision: str, objects: int = 0) -> Change:
         for number in range(objects)
     )
     cluster = ClusterChange("prod", "main", objects=Objects(changes, 0), deployments=(deployment,))
-    return Change("a", "b", (cluster,))
+    return Change(schema_version=1, base="a", head="b", clusters=(cluster,))
 
 
 def test_a_table_keeps_its_columns_whatever_stands_in_it() -> None:
