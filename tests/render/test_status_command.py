@@ -42,6 +42,11 @@ def told(contract: str, capsys: Output) -> dict[str, Any]:
     return said
 
 
+def named_scorer(name: str) -> str:
+    """A Deployment that is served under the name of another one."""
+    return deployment(1, name=name).replace("revision: '1'", "revision: '1'\n    name: scorer")
+
+
 class World:
     """People commit to main of one repository; the rules decide on it, and write the cluster's branch there."""
 
@@ -328,19 +333,84 @@ def test_a_deletion_is_complete_when_it_is_gone(world: World) -> None:
 
 def test_what_waits_for_a_name_that_is_given_up_is_in_progress(world: World) -> None:
     """It is refused while the other one has the name; that is not its last word."""
-    other = deployment(1, name="other").replace("revision: '1'", "revision: '1'\n    name: scorer")
-    commit = world.commit({"scorer.yaml": None, "other.yaml": other})
+    commit = world.commit({"scorer.yaml": None, "other.yaml": named_scorer("other")})
     assert world.wait(commit) == 2
     world.run()
     assert world.wait(commit) == 0
 
 
 def test_a_name_that_another_one_keeps_is_invalid(world: World, capsys: Output) -> None:
-    other = deployment(1, name="other").replace("revision: '1'", "revision: '1'\n    name: scorer")
-    commit = world.commit({"other.yaml": other})
+    commit = world.commit({"other.yaml": named_scorer("other")})
     world.run()
     assert world.wait(commit) == 1
     assert "belongs to the Deployment fraud/scorer already" in capsys.readouterr().out
+
+
+def test_a_name_that_an_older_commit_gives_up_is_waited_for(world: World) -> None:
+    """The agent has seen neither, then the older one, then both; then the clean-up is through."""
+    older = world.commit({"scorer.yaml": None}, seen=False)
+    commit = world.commit({"other.yaml": named_scorer("other")}, seen=False)
+    assert world.wait(commit) == 2
+    world.see(older)
+    assert world.wait(commit) == 2
+    world.see(commit)
+    world.run(until=lambda: True)
+    assert world.wait(commit) == 2
+    world.run()
+    assert world.wait(commit) == 0
+
+
+def test_why_something_is_held_back_is_told_while_it_is_waited_for(world: World, capsys: Output) -> None:
+    commit = world.commit({"other.yaml": named_scorer("other")}, seen=False)
+    assert world.wait(commit) == 2
+    said = "Deployment fraud/other: held back: it cannot be accepted yet: other.yaml:10:11: FR022"
+    assert said in capsys.readouterr().err
+
+
+def test_a_deletion_that_is_held_is_invalid_once_the_agent_holds_it(world: World, capsys: Output) -> None:
+    names = [f"d{number}" for number in range(5)]
+    world.commit({f"{name}.yaml": deployment(1, name=name) for name in names})
+    world.run()
+    commit = world.commit({f"{name}.yaml": None for name in names}, seen=False)
+    assert world.wait(commit) == 2
+    world.see(commit)
+    world.run()
+    assert world.wait(commit) == 1
+    assert capsys.readouterr().out.endswith(": 5 invalid\n")
+    allowed = ", ".join(f"Deployment fraud/{name}" for name in names)
+    allowing = world.commit({"fresco.yaml": f"{repository()}  guards: {{allowDeletion: [{allowed}]}}\n"}, seen=False)
+    assert world.wait(allowing) == 2
+    world.see(allowing)
+    world.run()
+    assert world.wait(allowing) == 0
+    assert capsys.readouterr().out.endswith(": 5 complete\n")
+    assert world.wait(world.commit({"fresco.yaml": repository()}, seen=False)) == 0
+    assert capsys.readouterr().out.endswith(": it asks for nothing new\n")
+
+
+def test_a_server_that_goes_while_something_is_served_on_it_is_not_waited_for(world: World, capsys: Output) -> None:
+    commit = world.commit({"server.yaml": None})
+    world.run()
+    assert world.wait(commit) == 1
+    said = "InferenceServer fraud/gpu-a: invalid: Deployment fraud/scorer, which cannot be accepted, is still on it"
+    assert said in capsys.readouterr().err
+
+
+def test_a_server_that_goes_with_what_is_served_on_it_is_waited_for(world: World) -> None:
+    commit = world.commit({"server.yaml": None, "scorer.yaml": None})
+    assert world.wait(commit) == 2
+    world.run()
+    assert world.wait(commit) == 0
+
+
+def test_a_file_that_can_be_read_again_counts_once_the_agent_has_read_it(world: World) -> None:
+    world.commit({"new.yaml": "apiVersion: serving.fresco.dev/v1alpha1\nkind: [\n"})
+    world.run()
+    mended = world.commit({"new.yaml": None}, seen=False)
+    assert world.wait(mended) == 2
+    world.see(mended)
+    world.run()
+    assert world.wait(mended) == 0
 
 
 def test_policies_count_too(world: World) -> None:
