@@ -26,7 +26,7 @@ def judge(previous: Tree | None, present: Iterable[str], unread: Iterable[Findin
 
     `unread`: findings of files or documents of which it is not known what they hold.
     """
-    known = _staying(previous)
+    known = staying(previous) if previous is not None else set()
     absent = sorted(known - set(present))
     first = next(iter(unread), None)
     if first is not None:
@@ -42,11 +42,10 @@ def is_leaving(status: DeploymentStatus) -> bool:
     return status.stage in _LEAVING
 
 
-def _staying(previous: Tree | None) -> set[str]:
-    if previous is None:
-        return set()
-    servers = {f"InferenceServer {key}" for key, one in previous.servers.items() if one.stage is not ServerStage.DELETE}
-    return servers | {f"Deployment {key}" for key, one in previous.deployments.items() if not is_leaving(one)}
+def staying(status: Tree) -> set[str]:
+    """What is there and has not begun to be deleted, `Kind namespace/name`."""
+    servers = {f"InferenceServer {key}" for key, one in status.servers.items() if one.stage is not ServerStage.DELETE}
+    return servers | {f"Deployment {key}" for key, one in status.deployments.items() if not is_leaving(one)}
 
 
 def _is_too_much(count: int, total: int, guards: Guards) -> bool:

@@ -226,10 +226,24 @@ class FailedRevision(Contract, frozen=True, kw_only=True):
 class Evidence(Contract, frozen=True, kw_only=True):
     """What was seen when a transition was made: the digest proven, by which pods, the routes' generation."""
 
-    digest: Digest | None = None
+    digest: Annotated[Digest, Meta(description="Of a revision; of a server, of its template.")] | None = None
     pods: Annotated[tuple[str, ...], Meta(description="Names of the pods that proved it.")] = ()
-    route: Annotated[str, Meta(description="Content hash of the live route.")] | None = None
+    route: (
+        Annotated[str, Meta(description="Content hash of the live route; of a server, of all live routes to it.")]
+        | None
+    ) = None
     source: Annotated[str, Meta(description="`file:line` on main.")] | None = None
+    templates: Annotated[
+        dict[SliceName, str], Meta(description="Of a server: content hash of the template of these pods, by slice.")
+    ] = {}
+    models: Annotated[
+        dict[SliceName, str],
+        Meta(description="Of a server: hash of all that a slice is told of models, which these pods prove."),
+    ] = {}
+    passed_over: Annotated[
+        tuple[str, ...],
+        Meta(description="Of a server: Deployments that it did not wait for, since nothing of its pods could be seen."),
+    ] = ()
 
 
 class Transition(Contract, frozen=True, kw_only=True):

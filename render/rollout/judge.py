@@ -122,9 +122,9 @@ def first_pod(status: DeploymentStatus, scene: Scene, name: SliceName) -> tuple[
 
 
 def quorum(server: ServerStatus, name: SliceName) -> int:
-    """Live pods that "every replica" of a slice needs at least."""
+    """Live pods that "every replica" of a slice needs at least: one, however small the share."""
     rendered = server.slices.get(name)
-    return math.ceil(rendered.replicas.min * server.quorum / 100) if rendered is not None else 1
+    return max(1, math.ceil(rendered.replicas.min * server.quorum / 100)) if rendered is not None else 1
 
 
 def left(status: DeploymentStatus, scene: Scene) -> Scene:

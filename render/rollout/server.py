@@ -11,12 +11,12 @@ from datetime import datetime
 import msgspec
 
 from render.normal import Kept, WantedServer
-from render.rollout import server_judge
+from render.rollout import server_evidence, server_judge
 from render.rollout.clock import elapsed
 from render.rollout.judge import Held, quorum
 from render.rollout.observation import Observation, Pod, key, object_key
 from render.rollout.server_judge import ServerScene
-from render.rollout.server_plan import Row, Told, at, rows
+from render.rollout.server_plan import Row, Told, at, late, rows
 from schemas import API_VERSION
 from schemas.base import utc
 from schemas.status import (
@@ -38,6 +38,7 @@ from schemas.status import (
 
 replace = msgspec.structs.replace
 
+NOTHING = Evidence()
 _TRANSITIONS = 10
 _TROUBLES = 3  # named in one message
 _DONE = {
@@ -110,11 +111,11 @@ def _accept(wanted: WantedServer, status: ServerStatus, scene: ServerScene) -> S
     )
     if status.current is None:
         accepted = replace(accepted, current=wanted.template, transitions=())
-        return _enter(accepted, ServerStage.CREATE, "creating its objects", scene, source=wanted.source)
+        return _enter(accepted, ServerStage.CREATE, "creating its objects", scene, evidence=_asked(wanted))
     if status.current == wanted.template or status.progress is not None or _serves(scene):
         return accepted
     accepted = replace(accepted, current=wanted.template, failed=None)
-    return _enter(accepted, ServerStage.PROVISION, "its pods are replaced", scene, source=wanted.source)
+    return _enter(accepted, ServerStage.PROVISION, "its pods are replaced", scene, evidence=_asked(wanted))
 
 
 def _slices(wanted: WantedServer, status: ServerStatus) -> dict[SliceName, ServerSlice]:
@@ -141,9 +142,9 @@ def _heed(wanted: WantedServer, status: ServerStatus, scene: ServerScene) -> Ser
     if status.failed is not None and wanted.template != status.failed.template:
         status = replace(status, failed=None)
     if status.current != wanted.template and status.failed is None and _may_begin(scene):
-        return _begin(replace(status, candidate=wanted.template), Work.ROLLOUT, scene, source=wanted.source)
+        return _begin(replace(status, candidate=wanted.template), Work.ROLLOUT, scene, _asked(wanted))
     if status.slices.keys() - wanted.replicas.keys() and not _is_held(scene):
-        return _begin(status, Work.CLEAN_UP, scene, source=wanted.source)
+        return _begin(status, Work.CLEAN_UP, scene, _asked(wanted))
     return status
 
 
@@ -154,16 +155,18 @@ def _heed_at_work(
     unwanted = wanted.template != status.candidate
     if progress.work is Work.CLEAN_UP:
         unwanted = not status.slices.keys() - wanted.replicas.keys()
-    if progress.step == "turn" and (unwanted or _is_held(scene)):
-        return _put_down(status)
+    if progress.step == "turn" and not unwanted and _is_held(scene):
+        return _put_down(status, "a rollout on it is held", scene)
     if progress.work is Work.ROLLBACK or not unwanted:
         return status
-    if progress.work is Work.CLEAN_UP:
-        return _put_down(status)
+    if progress.step == "turn" or progress.work is Work.CLEAN_UP:
+        return _put_down(status, "the InferenceServer was changed", scene, _asked(wanted))
     message = "the InferenceServer was changed before all pods were new"
     if wanted.template == status.current:
-        return _begin_rollback(status, scene, Cause(kind="withdrawn", reason="Withdrawn", message=message))
-    return _begin_rollback(status, scene, Cause(kind="superseded", reason="Superseded", message=message))
+        cause = Cause(kind="withdrawn", reason="Withdrawn", message=message)
+    else:
+        cause = Cause(kind="superseded", reason="Superseded", message=message)
+    return _begin_rollback(status, scene, cause, _asked(wanted))
 
 
 def _may_begin(scene: ServerScene) -> bool:
@@ -175,23 +178,31 @@ def _is_held(scene: ServerScene) -> bool:
     return any(user.progress is not None and user.progress.paused_at is not None for user in scene.users)
 
 
-def _begin(status: ServerStatus, work: Work, scene: ServerScene, *, source: str | None) -> ServerStatus:
+def _begin(status: ServerStatus, work: Work, scene: ServerScene, evidence: Evidence) -> ServerStatus:
     now = utc(scene.now)
     slices = {name: max(1, one.replicas.max) for name, one in status.slices.items()}
     status = replace(status, progress=ServerProgress(work=work, step="", started_at=now, since=now, slices=slices))
-    return _enter_row(status, rows(status)[0], scene, source=source)
+    return _enter_row(status, rows(status)[0], scene, evidence)
 
 
-def _begin_rollback(status: ServerStatus, scene: ServerScene, cause: Cause) -> ServerStatus:
+def _begin_rollback(
+    status: ServerStatus, scene: ServerScene, cause: Cause, evidence: Evidence = NOTHING
+) -> ServerStatus:
     progress = replace(_progress(status), work=Work.ROLLBACK, cause=cause)
     status = replace(status, progress=progress)
-    return _enter_row(status, rows(status)[0], scene)
+    return _enter_row(status, rows(status)[0], scene, evidence)
 
 
-def _put_down(status: ServerStatus) -> ServerStatus:
+def _put_down(status: ServerStatus, why: str, scene: ServerScene, evidence: Evidence = NOTHING) -> ServerStatus:
     """Ends work that has changed no pod."""
     slices = {name: replace(one, routed=True) for name, one in status.slices.items()}
-    return replace(status, progress=None, candidate=None, slices=slices)
+    status = replace(status, progress=None, candidate=None, slices=slices)
+    message = f"no pod was replaced: {why}"
+    return _enter(status, ServerStage.PROVISION, message, scene, step="done", evidence=evidence)
+
+
+def _asked(wanted: WantedServer) -> Evidence:
+    return Evidence(source=wanted.source)
 
 
 # ---- work in hand
@@ -207,9 +218,10 @@ def _work(status: ServerStatus, scene: ServerScene) -> ServerStep:
     held = server_judge.holds(row, status, scene)
     if not held.ok:
         return _wait(status, row, held, scene)
+    evidence = server_evidence.of(row, status, scene.repository, scene.users, held.pods)
     if index + 1 < len(plan):
-        return ServerStep(_enter_row(status, plan[index + 1], scene, pods=held.pods))
-    return ServerStep(_finish(status, scene, held))
+        return ServerStep(_enter_row(status, plan[index + 1], scene, evidence))
+    return ServerStep(_finish(status, scene, evidence))
 
 
 def _wait(status: ServerStatus, row: Row, held: Held, scene: ServerScene) -> ServerStep:
@@ -226,20 +238,17 @@ def _wait(status: ServerStatus, row: Row, held: Held, scene: ServerScene) -> Ser
     if progress.work is Work.ROLLOUT:
         cause = Cause(kind="failed", reason="DeadlineMissed", message=message)
         return ServerStep(_begin_rollback(status, scene, cause), held.wake_at)
-    late = f"the previous template is not back on every pod after {row.deadline:g} s"
-    if status.message == late:
+    if status.message == late(row):
         return ServerStep(status, held.wake_at)
-    return ServerStep(_record(replace(status, message=late), scene, step=row.step), held.wake_at)
+    return ServerStep(_record(replace(status, message=late(row)), scene, step=row.step), held.wake_at)
 
 
-def _enter_row(
-    status: ServerStatus, row: Row, scene: ServerScene, *, pods: tuple[str, ...] = (), source: str | None = None
-) -> ServerStatus:
+def _enter_row(status: ServerStatus, row: Row, scene: ServerScene, evidence: Evidence) -> ServerStatus:
     progress = replace(_progress(status), step=row.step, since=utc(scene.now))
     slices = {name: _told(one, row.slices.get(name)) for name, one in status.slices.items()}
     cause = f" ({progress.cause.reason}: {progress.cause.message})" if progress.cause is not None else ""
     status = replace(status, progress=progress, slices=slices)
-    return _enter(status, ServerStage.PROVISION, row.message + cause, scene, step=row.step, pods=pods, source=source)
+    return _enter(status, ServerStage.PROVISION, row.message + cause, scene, step=row.step, evidence=evidence)
 
 
 def _told(state: ServerSlice, told: Told | None) -> ServerSlice:
@@ -247,7 +256,7 @@ def _told(state: ServerSlice, told: Told | None) -> ServerSlice:
     return state if told is None else replace(state, template=told.template, routed=told.routed)
 
 
-def _finish(status: ServerStatus, scene: ServerScene, held: Held) -> ServerStatus:
+def _finish(status: ServerStatus, scene: ServerScene, evidence: Evidence) -> ServerStatus:
     progress = _progress(status)
     slices = {name: replace(one, template=Role.CURRENT, routed=True) for name, one in status.slices.items()}
     done = replace(status, progress=None, candidate=None, slices=slices)
@@ -258,7 +267,7 @@ def _finish(status: ServerStatus, scene: ServerScene, held: Held) -> ServerStatu
             done = replace(done, failed=_failed(status, progress.cause, scene))
         case Work.CLEAN_UP:
             done = replace(done, slices={name: one for name, one in slices.items() if name == "main"})
-    return _enter(done, ServerStage.SERVE, _DONE[progress.work], scene, step="done", pods=held.pods)
+    return _enter(done, ServerStage.SERVE, _DONE[progress.work], scene, step="done", evidence=evidence)
 
 
 def _failed(status: ServerStatus, cause: Cause | None, scene: ServerScene) -> FailedTemplate | None:
@@ -283,7 +292,8 @@ def _observe(wanted: WantedServer | Kept, status: ServerStatus, scene: ServerSce
     if stage is status.stage:
         keep = status.message if stage is not ServerStage.SERVE else message
         return replace(status, message=keep)
-    return _enter(status, stage, message, scene)
+    pods = _proving(status, scene) if stage is ServerStage.SERVE else ()
+    return _enter(status, stage, message, scene, evidence=Evidence(pods=pods))
 
 
 def _notes(wanted: WantedServer | Kept, status: ServerStatus, scene: ServerScene) -> list[str]:
@@ -329,7 +339,17 @@ def _count(pods: Iterable[Pod], name: str) -> int:
 
 
 def _live(pods: Iterable[Pod], name: str) -> int:
-    return sum(pod.slice == name and pod.live is not False for pod in pods if pod.live is not None or pod.ready)
+    return sum(pod.slice == name and _is_live(pod) for pod in pods)
+
+
+def _is_live(pod: Pod) -> bool:
+    """Where its server cannot be asked, the pod's own readiness counts."""
+    return pod.ready if pod.live is None else pod.live
+
+
+def _proving(status: ServerStatus, scene: ServerScene) -> tuple[str, ...]:
+    """The names of the pods whose servers are live."""
+    return tuple(pod.name for pod in _pods(status, scene.observation) if pod.slice in status.slices and _is_live(pod))
 
 
 def _delete(status: ServerStatus, scene: ServerScene) -> ServerStep:
@@ -355,17 +375,16 @@ def _enter(
     scene: ServerScene,
     *,
     step: str | None = None,
-    pods: tuple[str, ...] = (),
-    source: str | None = None,
+    evidence: Evidence = NOTHING,
 ) -> ServerStatus:
     status = replace(status, stage=stage, message=message)
-    return _record(status, scene, step=step or stage, pods=pods, source=source)
+    return _record(status, scene, step=step or stage, evidence=evidence)
 
 
-def _record(
-    status: ServerStatus, scene: ServerScene, *, step: str, pods: tuple[str, ...] = (), source: str | None = None
-) -> ServerStatus:
-    evidence = Evidence(pods=pods, source=source)
+def _record(status: ServerStatus, scene: ServerScene, *, step: str, evidence: Evidence = NOTHING) -> ServerStatus:
+    about = status.candidate or status.current
+    if about is not None:
+        evidence = replace(evidence, digest=server_evidence.digest(about))
     seen = Transition(at=utc(scene.now), stage=status.stage, step=step, message=status.message, evidence=evidence)
     return replace(status, transitions=(*status.transitions[1 - _TRANSITIONS :], seen))
 

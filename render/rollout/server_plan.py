@@ -31,6 +31,9 @@ class Told:
     routed: bool = True
 
 
+STEADY = Told(CURRENT)
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """One step. `slices`: what each pinned slice is told. `at`: the slices whose pods are waited for. `deadline`:
@@ -63,13 +66,18 @@ def at(plan: tuple[Row, ...], step: str) -> int:
     return next(index for index, row in enumerate(plan) if row.step == step)
 
 
+def late(row: Row) -> str:
+    """What is said of a row of a rollback that is over its deadline, and goes on trying."""
+    return f"the previous template is not back on every pod after {row.deadline or 0.0:g} s"
+
+
 def _rollout(status: ServerStatus, progress: ServerProgress) -> tuple[Row, ...]:
     """When nothing else is in hand: the canary slice off the routes, replaced and back on them; then main."""
-    as_it_was: Mapping[SliceName, Told] = dict.fromkeys(progress.slices, Told(CURRENT))
+    as_it_was: Mapping[SliceName, Told] = dict.fromkeys(progress.slices, STEADY)
     turn = _turn(as_it_was)
     if "canary" not in progress.slices:
         return (turn, *_waves(status, progress, "main", as_it_was))
-    main: Mapping[SliceName, Told] = {"main": Told(CURRENT)}
+    main: Mapping[SliceName, Told] = {"main": STEADY}
     canary = _waves(status, progress, "canary", main, routed=False)
     back = Row(
         step="route",
@@ -84,7 +92,7 @@ def _rollout(status: ServerStatus, progress: ServerProgress) -> tuple[Row, ...]:
 
 def _rollback(status: ServerStatus, progress: ServerProgress) -> tuple[Row, ...]:
     """Main gets its old template at once; the canary slice too, off the routes until its pods have proven it."""
-    back: Mapping[SliceName, Told] = dict.fromkeys(progress.slices, Told(CURRENT))
+    back: Mapping[SliceName, Told] = dict.fromkeys(progress.slices, STEADY)
     if "canary" not in progress.slices:
         return (_restore(status, progress, back),)
     off: Mapping[SliceName, Told] = {**back, "canary": Told(CURRENT, routed=False)}
@@ -95,7 +103,7 @@ def _rollback(status: ServerStatus, progress: ServerProgress) -> tuple[Row, ...]
 
 def _removal(progress: ServerProgress) -> tuple[Row, ...]:
     """A slice that a human removes goes when no route leads to it, and no rollout counts on it."""
-    as_it_was: Mapping[SliceName, Told] = dict.fromkeys(progress.slices, Told(CURRENT))
+    as_it_was: Mapping[SliceName, Told] = dict.fromkeys(progress.slices, STEADY)
     drained = _drain({**as_it_was, "canary": Told(CURRENT, routed=False)}, None)
     return (_turn(as_it_was), replace(drained, until=(Until.DRAINED, Until.FREE)))
 

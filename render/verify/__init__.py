@@ -1,4 +1,5 @@
 """`fresco verify`: whether the history of a cluster's branch is what the agent can have written.
 
-`changes`: one resource's status against the one before it. `replay`: the commits of a branch, one after the other.
+`changes`: one resource's status against the one before it; of InferenceServers `server_changes`, which follows their
+transitions in `server_walk`; of what goes `deletions`. `replay`: the commits of a branch, one after the other.
 """

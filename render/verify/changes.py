@@ -12,9 +12,8 @@ Checked of a Deployment:
   a failed one was rolled back; a status goes only after its clean-up;
 - the route, and what each slice is told, are those of the row, and of `current` where a rollout is complete.
 
-Checked of an InferenceServer: its transitions go on from those before it, of which it keeps ten; its stage and step are
-those of the last; a template becomes current because a file asks for it while nothing is served, or because pods have
-proven it. Their times may fall: a clock that was set back between two rollouts is no forgery.
+`server_changes` says what is checked of an InferenceServer, `deletions` what of one that goes, and of deletions that
+wait for a permission.
 
 Where another version of Fresco wrote one of the two, its plans and its rendering may be others: then rows that are
 skipped, the hash of the live route, and what slices and route are told are left out.
@@ -23,33 +22,31 @@ Not checked, because no commit keeps it: what a replica reported word for word, 
 whether a deadline was missed, and transitions that came and went between two commits.
 """
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
-from render import places
+from render import places, plan
 from render.objects import route_content
 from render.objects.route import MAIN_ALONE
 from render.plan import Index
 from render.rollout.clock import elapsed
 from render.rollout.plan import COMMON, Row, Until, is_decided, rank, rows
+from render.verify import deletions, server_changes
+from render.verify.server_walk import Change
+from render.verify.words import DONE, ROUNDING, is_source, named
 from schemas.status import (
     DeploymentStatus,
     ModelRevision,
     Role,
-    ServerStage,
-    ServerStatus,
     SliceState,
     Stage,
     Transition,
+    Tree,
     Work,
 )
 
-_ACCEPTED, _DONE = "accepted", "done"
-_ROUNDING = 0.01  # seconds: times are kept in milliseconds
-_TRANSITIONS = 10  # that a server keeps
-_SOURCE = re.compile(r".+:[1-9][0-9]*")
+_ACCEPTED = "accepted"
 _STAGES: dict[Work, dict[str, tuple[Stage, ...]]] = {
     Work.ROLLOUT: {
         _ACCEPTED: (Stage.VALIDATION,),
@@ -63,15 +60,15 @@ _STAGES: dict[Work, dict[str, tuple[Stage, ...]]] = {
         "route": (Stage.TRAFFIC_ROUTING,),
         "bake": (Stage.ROLLOUT_COMPLETE,),
         "unload": (Stage.ROLLOUT_COMPLETE,),
-        _DONE: (Stage.ROLLOUT_COMPLETE,),
+        DONE: (Stage.ROLLOUT_COMPLETE,),
     },
     Work.ROLLBACK: {
         **dict.fromkeys(("traffic", "restore", "route", "unload"), (Stage.ROLLBACK_IN_PROGRESS, Stage.ROLLBACK_FAILED)),
-        _DONE: (Stage.ROLLBACK_COMPLETE,),
+        DONE: (Stage.ROLLBACK_COMPLETE,),
     },
     Work.CLEAN_UP: {
         **dict.fromkeys(("traffic", "unload"), (Stage.CLEAN_UP_IN_PROGRESS,)),
-        _DONE: (Stage.CLEAN_UP_COMPLETE,),
+        DONE: (Stage.CLEAN_UP_COMPLETE,),
     },
 }
 _WORK = {
@@ -105,11 +102,31 @@ def tree(before: Index | None, after: Index, *, same_version: bool = True) -> li
         for key in _differing(olds, news)
         for one in deployment(before, after, key, same_version=same_version)
     ]
-    servers = before.tree.servers if before is not None else {}
-    for key in _differing(servers, after.tree.servers):
-        found = server(servers.get(key), after.tree.servers.get(key))
-        problems += [f"InferenceServer {key}: {one}" for one in found]
-    return problems
+    old_tree = before.tree if before is not None else None
+    for key, change in _servers(old_tree, after.tree):
+        problems += [
+            f"InferenceServer {key}: {one}" for one in server_changes.server(change, same_version=same_version)
+        ]
+    return [*problems, *_together(old_tree, after.tree)] if same_version else problems
+
+
+def _together(before: Tree | None, after: Tree) -> list[str]:
+    """What no status shows alone."""
+    crowd = [f"InferenceServer {key}: {one}" for key, one in server_changes.crowd(before, after)]
+    return [*crowd, *deletions.tree(before, after)]
+
+
+def _servers(before: Tree | None, after: Tree) -> Iterator[tuple[str, Change]]:
+    """The servers whose status differs and is still there."""
+    olds = before.servers if before is not None else {}
+    differing = [key for key in _differing(olds, after.servers) if key in after.servers]
+    if not differing:
+        return
+    old, new = (plan.index(one) if one is not None else None for one in (before, after))
+    for key in differing:
+        was, now = (one.fleet(key) if one is not None else None for one in (old, new))
+        users = (one.deployments if one is not None else () for one in (was, now))
+        yield key, Change(olds.get(key), after.servers[key], after.repository, *users)
 
 
 def _differing(before: Mapping[str, object], after: Mapping[str, object]) -> list[str]:
@@ -138,26 +155,9 @@ def deployment(before: Index | None, after: Index, key: str, *, same_version: bo
         *_evidence(old, new, found),
         *_route_evidence(old, new, found, expected if same_version else _UNKNOWN),
         *_revisions(old, new, found),
+        *_clean_up(old, new),
         *(_told(old, new) if same_version else ()),
     ]
-
-
-def server(old: ServerStatus | None, new: ServerStatus | None) -> list[str]:
-    """What is wrong with the change of an InferenceServer's status."""
-    if new is None:
-        return []  # whether something is served on it is told by the Deployments
-    fresh = _server_brought(old.transitions if old is not None else (), new.transitions)
-    if fresh is None:
-        return ["its transitions are neither those before it and more, nor a new beginning"]
-    last = new.transitions[-1] if new.transitions else None
-    problems: list[str] = []
-    if last is None and new.stage is not ServerStage.CREATE:
-        problems.append(f"it is in {new.stage} without a transition to it")
-    if last is not None and last.stage != new.stage:
-        problems.append(f"it is in {new.stage}, its last transition is to {last.stage}")
-    if last is not None and new.progress is not None and new.progress.step != last.step:
-        problems.append(f"the step in hand is {new.progress.step!r}, its last transition is to {last.step!r}")
-    return [*problems, *_templates(old, new, fresh)]
 
 
 # ---- which transitions are new
@@ -175,20 +175,26 @@ def _brought(old: DeploymentStatus | None, new: DeploymentStatus) -> _New | None
     return _New(None, after) if begins and first not in before[:1] else None
 
 
-def _server_brought(before: Sequence[Transition], after: Sequence[Transition]) -> Sequence[Transition] | None:
-    """The last ten are kept, so that the oldest go; the first template begins anew."""
-    for kept in range(min(len(before), len(after)), -1, -1):
-        if tuple(after[:kept]) == tuple(before[len(before) - kept :]):
-            whole = kept == len(before) or len(after) == _TRANSITIONS
-            return after[kept:] if whole else None
-    return None
-
-
 def _forgotten(old: DeploymentStatus | None) -> Iterator[str]:
     if old is None or old.stage is Stage.CLEAN_UP_COMPLETE:
         return
     if old.current is not None or old.candidate is not None:
         yield f"its status is gone in {old.stage}: expected {Stage.CLEAN_UP_COMPLETE} before"
+
+
+def _clean_up(old: DeploymentStatus | None, new: DeploymentStatus) -> Iterator[str]:
+    """Once begun, because the file is gone, it goes on to its end; and then nothing is left."""
+    is_begun = old is not None and old.progress is not None and old.progress.work is Work.CLEAN_UP
+    if is_begun and new.stage not in (Stage.CLEAN_UP_IN_PROGRESS, Stage.CLEAN_UP_COMPLETE):
+        yield f"its clean-up was in hand, and it is in {new.stage}: expected {Stage.CLEAN_UP_COMPLETE} before"
+    progress = new.progress
+    if progress is not None and (progress.work is Work.CLEAN_UP) is not (new.stage is Stage.CLEAN_UP_IN_PROGRESS):
+        yield f"it is in {new.stage}, and the work in hand is {progress.work}"
+    cause = progress.cause.kind if progress is not None and progress.cause is not None else "none"
+    if progress is not None and progress.work is Work.CLEAN_UP and cause != "deleted":
+        yield f"expected as cause of its clean-up that it was deleted, got {cause}"
+    if new.stage is Stage.CLEAN_UP_COMPLETE and (new.slices or new.there or new.route is not None or progress):
+        yield f"it is in {new.stage}, and something of it is still there"
 
 
 # ---- stage and order
@@ -207,7 +213,7 @@ def _stage(old: DeploymentStatus | None, new: DeploymentStatus) -> Iterator[str]
         yield f"it is in {new.stage}, its last transition is to {last.stage}"
     if new.progress is not None and new.progress.step != last.step:
         yield f"the step in hand is {new.progress.step!r}, its last transition is to {last.step!r}"
-    if (new.progress is None) is not (last.step == _DONE):
+    if (new.progress is None) is not (last.step == DONE):
         yield f"there is {'no' if new.progress is None else 'still'} work in hand after {last.stage}, {last.step}"
 
 
@@ -229,9 +235,9 @@ def _order(old: DeploymentStatus | None, new: DeploymentStatus, found: _New, *, 
     plans = _plans(old, new) if by_plan else {}
     for one, other in found.pairs:
         if not _may_follow(one, other):
-            yield f"{_named(other)} cannot follow {_named(one)}"
+            yield f"{named(other)} cannot follow {named(one)}"
         elif _goes_on(one, other) and not _is_next(one, other, plans.get(_work(one))):
-            yield f"{_named(other)} follows {_named(one)}: a row of the plan is skipped"
+            yield f"{named(other)} follows {named(one)}: a row of the plan is skipped"
 
 
 def _is_known(one: Transition) -> bool:
@@ -239,7 +245,7 @@ def _is_known(one: Transition) -> bool:
 
 
 def _may_follow(one: Transition, other: Transition) -> bool:
-    if one.step == _DONE:
+    if one.step == DONE:
         return False
     work, following = _work(one), _work(other)
     if (work, following) == (Work.ROLLOUT, Work.ROLLBACK):
@@ -253,7 +259,7 @@ def _may_follow(one: Transition, other: Transition) -> bool:
 
 def _goes_on(one: Transition, other: Transition) -> bool:
     """Whether a row was left because what it waits for was proven."""
-    put_down = one.stage == Stage.ROLLBACK_FAILED and other.step == _DONE
+    put_down = one.stage == Stage.ROLLBACK_FAILED and other.step == DONE
     return _work(one) is _work(other) and other.stage != Stage.ROLLBACK_FAILED and not put_down
 
 
@@ -266,7 +272,7 @@ def _plans(old: DeploymentStatus | None, new: DeploymentStatus) -> dict[Work, tu
 
 
 def _is_next(one: Transition, other: Transition, plan: Sequence[Row] | None) -> bool:
-    steps = [_ACCEPTED, *(row.step for row in plan), _DONE] if plan is not None else None
+    steps = [_ACCEPTED, *(row.step for row in plan), DONE] if plan is not None else None
     return steps is None or one.step not in steps or steps[steps.index(one.step) + 1] == other.step
 
 
@@ -280,9 +286,9 @@ def _evidence(old: DeploymentStatus | None, new: DeploymentStatus, found: _New) 
         if row is None or not _is_known(other) or not _goes_on(one, other):
             continue
         if any(until in _PROVEN for until in row.until) and not other.evidence.pods:
-            yield f"{_named(other)}: no pod is named that proves {row.step!r}"
+            yield f"{named(other)}: no pod is named that proves {row.step!r}"
         if Until.UNROUTED in row.until and other.evidence.route is not None:
-            yield f"{_named(other)}: the route was still there"
+            yield f"{named(other)}: the route was still there"
         watched = old if index == 0 and found.last is not None else None
         yield from _soak(row, watched, other)
     yield from _sources(found)
@@ -296,21 +302,21 @@ def _soak(row: Row, old: DeploymentStatus | None, other: Transition) -> Iterator
     progress = old.progress if old is not None else None
     since = progress.live_since if progress is not None else None
     seen = elapsed(since, other.at.timestamp(), progress.gaps) if progress is not None and since is not None else 0.0
-    if seen < row.soak - _ROUNDING:
-        yield f"{_named(other)}: {row.step!r} was watched for {seen:g} s, expected {row.soak:g} s"
+    if seen < row.soak - ROUNDING:
+        yield f"{named(other)}: {row.step!r} was watched for {seen:g} s, expected {row.soak:g} s"
 
 
 def _sources(found: _New) -> Iterator[str]:
     for one in found.transitions:
-        if one.step == _ACCEPTED and not _SOURCE.fullmatch(one.evidence.source or ""):
-            yield f"{_named(one)}: expected the file and line that it was asked for in, got {one.evidence.source!r}"
+        if one.step == _ACCEPTED and not is_source(one.evidence.source):
+            yield f"{named(one)}: expected the file and line that it was asked for in, got {one.evidence.source!r}"
 
 
 def _digests(old: DeploymentStatus | None, new: DeploymentStatus, found: _New) -> Iterator[str]:
     for one in found.transitions:
         expected = _digest(old, new, found, one)
         if expected is not _UNKNOWN and one.evidence.digest != expected:
-            yield f"{_named(one)}: expected the digest {expected or 'of nothing'}, got {one.evidence.digest}"
+            yield f"{named(one)}: expected the digest {expected or 'of nothing'}, got {one.evidence.digest}"
 
 
 def _digest(old: DeploymentStatus | None, new: DeploymentStatus, found: _New, one: Transition) -> str | None:
@@ -344,7 +350,7 @@ def _route_evidence(
     if row is None or Until.ROUTED not in row.until or not _is_known(other) or not _goes_on(found.last, other):
         return
     if other.evidence.route != expected:
-        yield f"{_named(other)}: expected the live route {expected}, got {other.evidence.route}"
+        yield f"{named(other)}: expected the live route {expected}, got {other.evidence.route}"
 
 
 def _row(plans: dict[Work, tuple[Row, ...]], one: Transition) -> Row | None:
@@ -360,7 +366,7 @@ def _revisions(old: DeploymentStatus | None, new: DeploymentStatus, found: _New)
     if new.current is None and current is not None:
         yield "what was current is gone"
     if new.current is not None and _hash(new.current) != _hash(current):
-        ended = any((one.stage, one.step) == (Stage.ROLLOUT_COMPLETE, _DONE) for one in found.transitions)
+        ended = any((one.stage, one.step) == (Stage.ROLLOUT_COMPLETE, DONE) for one in found.transitions)
         again = found.last is None and begins and _hash(candidate) == _hash(new.current)
         if not (ended or again):
             yield f"revision {new.current.revision} is current, and no rollout of it was complete"
@@ -374,24 +380,11 @@ def _revisions(old: DeploymentStatus | None, new: DeploymentStatus, found: _New)
 
 
 def _ends(transitions: Iterable[Transition]) -> bool:
-    return any(one.step == _DONE for one in transitions)
+    return any(one.step == DONE for one in transitions)
 
 
 def _hash(revision: ModelRevision | None) -> str | None:
     return revision.model_hash if revision is not None else None
-
-
-def _templates(old: ServerStatus | None, new: ServerStatus, fresh: Sequence[Transition]) -> Iterator[str]:
-    current, candidate = (old.current, old.candidate) if old is not None else (None, None)
-    asked = any(one.evidence.source for one in fresh)
-    if new.current != current:
-        proven = any(one.step == _DONE and one.evidence.pods for one in fresh) and new.current == candidate
-        if new.current is None:
-            yield "its current template is gone"
-        elif not (proven or asked):
-            yield "it has another template, which no pod has proven and no file asks for"
-    if new.candidate is not None and new.candidate != candidate and not asked:
-        yield "it has a new candidate, which no file asks for"
 
 
 # ---- what slices and route are told
@@ -431,9 +424,5 @@ def _family(step: str) -> str:
 
 
 def _place(step: str) -> tuple[int, int]:
-    ends = {_ACCEPTED: (-1, 0), _DONE: (99, 0)}
+    ends = {_ACCEPTED: (-1, 0), DONE: (99, 0)}
     return ends[step] if step in ends else rank(step)
-
-
-def _named(one: Transition) -> str:
-    return f"{one.stage}, {one.step}"

@@ -154,7 +154,8 @@ def places_are_left_without_requests(commit: Commit) -> None:
         before = commit.before.deployments.get(name)
         if before is None or before.progress is None or status.progress is None or not places.is_moving(status):
             continue
-        if before.progress.step == "route" != status.progress.step and status.progress.work is Work.ROLLOUT:
+        works = {before.progress.work, status.progress.work}
+        if works == {Work.ROLLOUT} and before.progress.step == "route" != status.progress.step:
             pods = commit.simulator.pods[places.home(places.here(status)) or ""]
             busy = [pod.name for pod in pods if pod.busy and not pod.silent]
             assert not busy, f"{name}: {busy}"

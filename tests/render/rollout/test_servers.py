@@ -420,3 +420,30 @@ def test_a_template_of_a_newer_fresco_rolls_and_that_of_a_newer_one_still_is_ref
     monkeypatch.setattr(pod, "SPECS", {1: spec})
     with pytest.raises(StatusUnreadable, match="pod template of version 2; known: 1"):
         simulator.roll()
+
+
+def without_quorum(image: str = OLD) -> WantedServer:
+    """One pod, of which no share has to be live."""
+    return dataclasses.replace(server(main=1, image=image, update="replace"), quorum=0)
+
+
+def test_a_server_without_quorum_does_not_serve_without_a_pod() -> None:
+    """It served and did not, in turn, with every look."""
+    simulator = simulate(main=1, canary=0)
+    wanted(simulator, without_quorum())
+    served(simulator)
+    simulator.broken.add(OLD)
+    simulator.crash(simulator.pods[SERVER][0])
+    simulator.run()
+    assert status(simulator).stage is ServerStage.HEALTH_CHECK
+
+
+def test_a_template_that_no_pod_has_proven_is_never_current_even_without_quorum() -> None:
+    simulator = simulate(main=1, canary=0)
+    wanted(simulator, without_quorum())
+    served(simulator)
+    simulator.broken.add(NEW)
+    wanted(simulator, without_quorum(NEW))
+    simulator.run()
+    assert image(simulator) == OLD
+    assert status(simulator).failed is not None
