@@ -7,7 +7,7 @@ from typing import Final
 
 # Collections of young objects before one of all, which takes 0.6 s: while everything is read, and from then on.
 _READING: Final = 1000
-_SETTLED: Final = 100
+_SETTLED: Final = 25
 
 
 def raise_open_files() -> None:
