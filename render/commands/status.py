@@ -1,6 +1,7 @@
 """`fresco status`: where deployments stand, from git alone. I/O: a git repository, the terminal, time."""
 
 import argparse
+import math
 import re
 import shutil
 import sys
@@ -15,7 +16,8 @@ import msgspec
 
 from render import branches, follow, overview, report
 from render.branches import Looks, Seen
-from render.characters import one_line
+from render.characters import columns, one_line
+from render.diff.words import count
 from render.errors import ExitCode, FrescoError, NotFound, RemoteUnavailable
 from render.fetch import REMOTE, fetch
 from render.forms.as_json import encoded
@@ -70,7 +72,7 @@ def _duration(text: str) -> float:
 def run(options: argparse.Namespace) -> ExitCode:
     """As every command."""
     repository = Repository.open(options.directory)
-    if options.fetch:
+    if options.fetch or _is_missing(repository, options.wait):
         fetch(options.directory)
     if options.wait is not None and options.deployment is not None:
         raise FrescoError(f"--wait is about all that a commit asks for: leave {options.deployment} out")
@@ -80,6 +82,11 @@ def run(options: argparse.Namespace) -> ExitCode:
         _watch(repository, options)
     sys.stdout.write(_shown(_look(Looks(repository), options), options))
     return ExitCode.FINE
+
+
+def _is_missing(repository: Repository, commit: str | None) -> bool:
+    """Whether a commit that was asked for may be at `origin` alone."""
+    return commit is not None and repository.has_remote(REMOTE) and repository.resolve(commit) is None
 
 
 def _look(looks: Looks, options: argparse.Namespace) -> list[Seen]:
@@ -146,7 +153,7 @@ def _watch(repository: Repository, options: argparse.Namespace) -> None:
         frame = _shown(seen, options)
         news = (problem, [one.commit for one in seen])
         if sys.stdout.isatty():
-            sys.stdout.write(f"\x1b[H\x1b[2J{frame}")
+            sys.stdout.write(f"\x1b[H\x1b[2J{frame if options.deployment else _fitted(frame)}")
         elif news != before:
             sys.stdout.write(frame)
         if problem is not None and news != before:
@@ -154,6 +161,17 @@ def _watch(repository: Repository, options: argparse.Namespace) -> None:
         sys.stdout.flush()
         before = news
         time.sleep(INTERVAL)
+
+
+def _fitted(frame: str) -> str:
+    """As much of a table as the terminal has lines for, and how much more there is: what matters stands above."""
+    size, taken, lines = shutil.get_terminal_size(), 0, frame.splitlines()
+    room = size.lines - 2  # the line about what is left out, and the one that the cursor stands in
+    for index, line in enumerate(lines):
+        taken += max(1, math.ceil(columns(line) / size.columns))
+        if taken > room and (taken > room + 1 or index + 1 < len(lines)):
+            return "".join(f"{one}\n" for one in (*lines[:index], f"… and {count(len(lines) - index, 'line')} more"))
+    return frame
 
 
 def _fetch(repository: Repository, options: argparse.Namespace) -> str | None:
@@ -193,6 +211,6 @@ def _end(waiting: Waiting, verdicts: list[Verdict], options: argparse.Namespace)
     else:
         sys.stdout.writelines(f"{one_line(report.line(one))}\n" for one in follow.findings(verdicts))
         counts = Counter(one.outcome.value for one in verdicts)
-        summary = ", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items()))
+        summary = ", ".join(f"{number} {outcome}" for outcome, number in sorted(counts.items()))
         sys.stdout.write(f"{waiting.commit[:12]}: {summary or 'it asks for nothing new'}\n")
     return ExitCode.FINE if follow.is_complete(verdicts) else ExitCode.FINDINGS

@@ -17,6 +17,7 @@ from schemas.status import Finding
 LIMIT = 65_536  # of a comment on GitHub: characters, and as many bytes at most to be sure
 
 _PROSE = re.compile(r"[A-Za-z0-9 .,;:()'’/%→-]+")
+_REFERENCE = re.compile(r"://|www\.|\bGH-[0-9]|%[0-9A-Za-z]|\b[0-9a-f]{7,40}\b", re.IGNORECASE)  # to a page, by itself
 _RESERVED = 200  # bytes for the line about what is left out
 
 
@@ -49,7 +50,7 @@ def code(text: str) -> str:
 
 def prose(text: str) -> str:
     """`text` as it is where nothing in it could be markup or an address, else in code."""
-    return text if _PROSE.fullmatch(text) and "://" not in text and "www." not in text else code(text)
+    return text if _PROSE.fullmatch(text) and not _REFERENCE.search(text) else code(text)
 
 
 def _longest_run(text: str) -> int:

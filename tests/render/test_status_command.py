@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import termios
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -14,7 +15,7 @@ from typing import Any
 import pytest
 
 from render import overview
-from render.characters import one_line
+from render.characters import columns, one_line
 from render.cli import main
 from render.commands import status as command
 from render.load import load
@@ -166,6 +167,17 @@ def test_a_message_is_cut_to_the_width() -> None:
     assert len(overview.table([row], 60)[1]) == 60
     assert overview.table([row], 60)[1].endswith("…")
     assert overview.table([row], None)[1].endswith("long")
+
+
+def test_columns_stand_under_each_other_and_fit_whatever_script_they_are_in() -> None:
+    row = Row(
+        deployment="a/b", stage=Stage.VALIDATION, needs_person=False, revision="模型", candidate=None, proven=1,
+        replicas=2, age=3.0, message="消息" * 40,
+    )  # fmt: skip
+    head, line = overview.table([row], 70)
+    before = line[: line.index("1/2")]
+    assert columns(before) == head.index("PROVEN")
+    assert 69 <= columns(line) <= 70
 
 
 def test_no_escape_sequence_reaches_the_terminal() -> None:
@@ -511,6 +523,12 @@ def test_a_clone_shows_what_it_has_fetched(world: World, clone: Path, capsys: Ou
         assert capsys.readouterr().out.splitlines()[-1].endswith(expected)
 
 
+def test_a_commit_that_is_at_origin_alone_is_fetched(world: World, clone: Path) -> None:
+    commit = world.commit({"scorer.yaml": deployment(2, steps=STEPS)})
+    world.run()
+    assert main(["status", "-C", str(clone), "--wait", commit, "--timeout", "1ms"]) == 0
+
+
 def test_waiting_fetches_by_itself_until_it_is_over(
     world: World, clone: Path, capsys: Output, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -585,6 +603,27 @@ def test_on_a_terminal_each_look_takes_the_place_of_the_last_and_no_line_is_too_
     assert [line.split()[0] for line in first.splitlines()[1:]] == ["DEPLOYMENT", "fraud/a", SCORER]
     assert len(first.splitlines()) == len(second.splitlines())
     assert max(len(line) for line in first.splitlines()[1:]) == 80
+
+
+def test_what_needs_a_person_is_in_sight_however_many_there_are(world: World) -> None:
+    """A terminal of 24 lines keeps the top of the table, and tells how much more there is."""
+    world.commit({f"d{number}.yaml": deployment(number, name=f"d{number}", paused=True) for number in range(2, 30)})
+    world.run()
+    ours, theirs = os.openpty()
+    termios.tcsetwinsize(theirs, (24, 80))
+    environment = {name: text for name, text in os.environ.items() if name not in ("COLUMNS", "LINES")}
+    command_line = [sys.executable, "-c", _PROGRAM, "status", "-C", str(world.path), "--watch"]
+    with subprocess.Popen(command_line, cwd=ROOT, stdout=theirs, env=environment) as process:
+        os.close(theirs)
+        shown = ""
+        while shown.count(CLEARED) < 2:
+            shown += os.read(ours, 4096).decode()
+        process.send_signal(signal.SIGINT)
+    os.close(ours)
+    lines = shown.split(CLEARED)[1].splitlines()
+    assert lines[1].split()[0] == "DEPLOYMENT"
+    assert len(lines) == 23
+    assert lines[-1] == "… and 9 lines more"
 
 
 def _read_until(read: Callable[[], str], expected: str) -> None:

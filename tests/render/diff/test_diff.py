@@ -121,6 +121,12 @@ def test_without_arguments_the_working_tree_is_compared_with_where_it_left_main(
     assert (found["key"], found["before"]["revision"], found["after"]["revision"]) == ("fraud/scorer", "1", "3")
 
 
+def test_without_a_commit_there_is_nothing_to_compare_with(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    git("init", "--quiet", cwd=tmp_path)
+    assert main(["diff", "-C", str(tmp_path)]) == 2
+    assert "has no commit yet that the working tree could be compared with" in capsys.readouterr().err
+
+
 def test_nothing_changed_says_so_and_ends_with_0(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     cluster = told(capsys, "-C", checkout(tmp_path / "repository", BEFORE))["clusters"][0]
     assert cluster["objects"]["changes"] == cluster["deployments"] == cluster["servers"] == cluster["memory"] == []

@@ -4,7 +4,7 @@ import pytest
 
 from render.diff import words
 from render.diff.fields import differences
-from render.diff.markdown import LIMIT, code, markdown
+from render.diff.markdown import LIMIT, code, markdown, prose
 from render.diff.text import text
 from schemas.base import duration
 from schemas.change import Action, Change, ClusterChange, DeploymentChange, ObjectChange, Objects, Served, What
@@ -72,6 +72,18 @@ def test_code_is_closed_by_a_fence_that_it_does_not_hold(text: str) -> None:
     assert fence not in inside.split(" ")
     assert "\n" not in shown
     assert inside.strip() == " ".join(text.split())
+
+
+@pytest.mark.parametrize(
+    "text", ["see GH-12", "as %4 says", "since 91669b8", "www.example.com", "s3://m/x", "@team", "#1"]
+)
+def test_words_that_a_host_makes_a_link_of_stand_in_code(text: str) -> None:
+    assert prose(text) == f"`{text}`"
+
+
+@pytest.mark.parametrize("text", ["rollout.paused holds it", "revision 2 → 3, 10 % of it", "begins in 1m30s"])
+def test_other_words_stand_as_they_are(text: str) -> None:
+    assert prose(text) == text
 
 
 def changed(revision: str, objects: int = 0) -> Change:
