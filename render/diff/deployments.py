@@ -33,7 +33,8 @@ _UNSEEN = Observation(now=0.0)
 def deployments(sides: Sides, after: Tree, rolling: frozenset[str]) -> tuple[DeploymentChange, ...]:
     """Every Deployment that is wanted otherwise, by key. `after`: the outcome; `rolling`: the servers that get new pods
     slice by slice, for which rollouts wait."""
-    servers = {key: update(one, progress=None, candidate=None) for key, one in after.servers.items()}
+    there = {**sides.now.servers, **after.servers}  # one that is to go stays until nothing is served on it any more
+    servers = {key: update(one, progress=None, candidate=None) for key, one in there.items()}
     busy = rolling.union(key for key, one in sides.now.servers.items() if one.progress is not None)
     judged = [_Judge(sides, key, servers, busy).change() for key in sides.deployments]
     turns = _turns(judged)

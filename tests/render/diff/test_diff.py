@@ -453,6 +453,14 @@ def test_what_is_being_rolled_back_as_failed_is_not_tried_again() -> None:
     assert "no such operator" in change.deployments[0].notes[1]
 
 
+def test_what_goes_together_with_its_server_goes_as_it_does_alone() -> None:
+    one = repository(server("gpu-a"), server("gpu-b"), deployment("old", 1, on="gpu-a"))
+    (alone,) = compared(one, repository(server("gpu-a"), server("gpu-b"))).deployments
+    (together,) = compared(one, repository(server("gpu-b"))).deployments
+    assert [step.name for step in alone.plan.steps] == ["traffic", "unload"]
+    assert together == alone
+
+
 def test_a_server_stays_while_something_is_served_on_it() -> None:
     change = compared(one_model(1), repository(deployment("scorer", 1, on="gpu-a")))
     assert change.servers[0].what is ServerWhat.DELETION
