@@ -99,6 +99,7 @@ class _Check:
             Where(path, number): one for path, file in self.files.items() for number, one in enumerate(file.documents)
         }
         self._servers = [where for where, one in self._documents.items() if one.kind == SERVER]
+        self._servers_name = {flag: self._name_of(self._servers, with_lines=flag) for flag in (False, True)}
         self._clean: set[str] = set()
         self._found: dict[str, tuple[Finding, ...]] = {}
         self._memo.forget()
@@ -131,11 +132,14 @@ class _Check:
 
     def _name(self, part: Part, *, with_lines: bool = False) -> str:
         """Equal where the texts are equal of all documents that a part depends on, and their lines, if asked for."""
-        together = (part.documents, self._servers if part.is_homeless else ())
+        own = self._name_of(part.documents, with_lines=with_lines)
+        return f"{own} {self._servers_name[with_lines]}" if part.is_homeless else own
+
+    def _name_of(self, documents: Iterable[Where], *, with_lines: bool) -> str:
         lines = []
-        for where in (one for those in together for one in those):
-            document = self._documents[where]
-            lines.append(f"{where.path}\n{document.text} {document.line if with_lines else ''}\n")
+        for where in documents:
+            one = self._documents[where]
+            lines.append(f"{where.path}\n{one.text} {one.line if with_lines else ''}\n")
         return sha256("".join(lines).encode()).hexdigest()
 
     def _file(self, path: str) -> KnownFile:
@@ -182,9 +186,8 @@ class _Check:
 
     def _where(self, finding: Finding) -> Where:
         """The document that a finding stands in."""
-        file = self.files.get(finding.file)
-        lines = [one.line for one in file.documents] if file is not None else []
-        return Where(finding.file, bisect_right(lines, finding.line) - 1)
+        documents = self.files[finding.file].documents if finding.file in self.files else ()
+        return Where(finding.file, bisect_right(documents, finding.line, key=lambda one: one.line) - 1)
 
 
 def _of_change(contents: _Contents, committed: CommitFiles, spec: RepositorySpec) -> list[Finding]:
