@@ -33,7 +33,7 @@ class _Block:
 def markdown(change: Change, limit: int = LIMIT) -> str:
     """All of it, or as much as fits into `limit` bytes, with a line that says how much is left out."""
     blocks = [_Block("", [f"### What changes {sentences.sides(change, code)}\n"])]
-    blocks += [_Block("\n", [_summary(one) for one in change.clusters])]
+    blocks += [_Block("", [_summary(one) for one in change.clusters])]
     for cluster in change.clusters:
         blocks += _cluster(cluster)
     blocks += _findings(change.findings)
@@ -90,12 +90,12 @@ def _size(text: str) -> int:
 
 
 def _summary(cluster: ClusterChange) -> str:
-    return f"**{cluster.cluster}**: {sentences.summary(cluster)}; objects: {sentences.objects(cluster.objects)}\n\n"
+    return f"\n**{cluster.cluster}**: {sentences.summary(cluster)}; objects: {sentences.objects(cluster.objects)}\n"
 
 
 def _cluster(cluster: ClusterChange) -> Iterator[_Block]:
     notes = [f"- {prose(one)}\n" for one in cluster.notes]
-    yield _Block("", [f"#### Cluster {cluster.cluster}\n\nBefore: {code(cluster.now)}.\n"])
+    yield _Block("\n", [f"#### Cluster {cluster.cluster}\n\nBefore: {code(cluster.now)}.\n"])
     yield _Block("\n", notes)
     yield _table(("Deployment", "What", "Revision", "Steps", "Time"), [_deployment(one) for one in cluster.deployments])
     yield _table(("InferenceServer", "What", "Pods", "Steps", "Time"), [_server(one) for one in cluster.servers])

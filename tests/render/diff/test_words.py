@@ -1,5 +1,6 @@
 """How amounts, values and texts from files are shown."""
 
+import msgspec
 import pytest
 
 from render.diff import words
@@ -102,6 +103,15 @@ def test_a_table_keeps_its_columns_whatever_stands_in_it() -> None:
     lines = markdown(changed("a | b ` | @team")).splitlines()
     (row,) = (line for line in lines if line.startswith("| `fraud/scorer`"))
     assert row.replace("\\|", "").count("|") == 6
+
+
+def test_an_empty_line_ends_what_is_folded() -> None:
+    """Without one a host takes what comes next, the heading of the second cluster, for HTML, and shows its `####`."""
+    change = changed("1", objects=1)
+    (cluster,) = change.clusters
+    lines = markdown(msgspec.structs.replace(change, clusters=(cluster, cluster))).splitlines()
+    folds = [index for index, line in enumerate(lines) if line == "</details>"]
+    assert [lines[index + 1 : index + 3] for index in folds] == [["", "#### Cluster prod"], []]
 
 
 def test_a_comment_is_never_longer_than_its_limit_and_says_what_is_left_out() -> None:
