@@ -55,33 +55,37 @@ class Asked:
         has seen, where that came after this one."""
         wanted = accept(self._loaded, self._cluster, tree, self._memo)
         instead = _accepted(newer, self._cluster, tree) if newer is not None else None
-        found = [self._verdict(name, wanted, tree, instead) for name in self.resources]
+        users = self._users(tree) if tree is not None else {}
+        found = [self._verdict(name, wanted, tree, users, instead) for name in self.resources]
         if tree is None or all(one.outcome is not Outcome.HELD_BACK for one in found):
             return found
         lasting = accept(self._loaded, self._cluster, _once_through(wanted, tree), self._memo)
         return [_refused(one) if _is_refused_for_good(one, tree, lasting) else one for one in found]
 
-    def _verdict(self, name: str, wanted: Wanted, tree: Tree | None, newer: Wanted | None) -> Verdict:
+    def _verdict(
+        self, name: str, wanted: Wanted, tree: Tree | None, users: Mapping[str, str], newer: Wanted | None
+    ) -> Verdict:
         if name == REPOSITORY:
             return Verdict(self._cluster, name, *_repository(wanted.repository, tree, newer))
         mine, alone = _of(wanted, name), _of(self._alone, name)
         if isinstance(mine, Kept):
             verdict = Verdict(self._cluster, name, Outcome.HELD_BACK, _first(mine.findings), mine.findings)
             verdict = _refused(verdict) if isinstance(alone, Kept) else verdict
-        elif mine is None and tree is not None and (user := self._user(name, tree)) is not None:
-            verdict = Verdict(self._cluster, name, Outcome.INVALID, f"{user}, which cannot be accepted, is still on it")
+        elif mine is None and name in users:
+            message = f"{users[name]}, which cannot be accepted, is still on it"
+            verdict = Verdict(self._cluster, name, Outcome.INVALID, message)
         else:
             verdict = Verdict(self._cluster, name, *_compare(mine, _status(tree, name)))
         if verdict.outcome in OPEN and newer is not None and _essence(_of(newer, name)) != _essence(mine):
             return Verdict(self._cluster, name, Outcome.SUPERSEDED, _REPLACED)
         return verdict
 
-    def _user(self, name: str, tree: Tree) -> str | None:
-        """A Deployment that keeps the server `name` from being deleted: it is there, and the commit's own files leave
-        it no other place."""
-        kind, _, server = name.partition(" ")
-        there = [key for key, one in tree.deployments.items() if kind == SERVER and server in places.homes(one)]
-        return next((f"{DEPLOYMENT} {key}" for key in there if _is_kept(self._alone.deployments.get(key))), None)
+    def _users(self, tree: Tree) -> dict[str, str]:
+        """By server one Deployment, if there is any, that keeps it from being deleted: it is there, and the commit's
+        own files leave it no other place."""
+        stuck = (key for key, one in self._alone.deployments.items() if isinstance(one, Kept))
+        there = ((key, tree.deployments[key]) for key in stuck if key in tree.deployments)
+        return {f"{SERVER} {home}": f"{DEPLOYMENT} {key}" for key, one in there for home in places.homes(one)}
 
 
 # ---- what a commit asks for
@@ -156,15 +160,14 @@ def _of(wanted: Wanted, name: str) -> _Accepted:
 
 def _once_through(wanted: Wanted, tree: Tree) -> Tree:
     """The status when all that is accepted is there, and what is to go has gone. What is kept stays as it is."""
-    then, kept = settled(wanted), {key for key, one in wanted.servers.items() if _is_kept(one)}
-    servers = {key: tree.servers.get(key, one) if key in kept else one for key, one in then.servers.items()}
-    kept = {key for key, one in wanted.deployments.items() if _is_kept(one)}
-    deployments = {key: tree.deployments.get(key, one) if key in kept else one for key, one in then.deployments.items()}
-    return replace(then, servers=servers, deployments=deployments)
+    then = settled(wanted)
+    servers = {key: tree.servers[key] for key in _kept(wanted.servers) & tree.servers.keys()}
+    deployments = {key: tree.deployments[key] for key in _kept(wanted.deployments) & tree.deployments.keys()}
+    return replace(then, servers={**then.servers, **servers}, deployments={**then.deployments, **deployments})
 
 
-def _is_kept(wanted: _Accepted) -> bool:
-    return isinstance(wanted, Kept)
+def _kept(wanted: Mapping[str, _Accepted]) -> set[str]:
+    return {key for key, one in wanted.items() if isinstance(one, Kept)}
 
 
 def _is_refused_for_good(verdict: Verdict, tree: Tree, lasting: Wanted) -> bool:
@@ -174,7 +177,7 @@ def _is_refused_for_good(verdict: Verdict, tree: Tree, lasting: Wanted) -> bool:
     return (
         verdict.outcome is Outcome.HELD_BACK
         and {one.rule for one in verdict.findings} <= said
-        and _is_kept(_of(lasting, verdict.resource))
+        and isinstance(_of(lasting, verdict.resource), Kept)
     )
 
 

@@ -36,8 +36,9 @@ examples:
   fresco status --wait HEAD --timeout 1h   until all that the commit asks for is served, for a pipeline
 
 PROVEN: pods that are on record as having proven what they are told to serve, of the fewest that the server is to have.
-AGE: time in the stage. A resource belongs to the commit of --wait if it asks for something else of it than its parent;
-without any, it returns at once. --watch and --wait fetch from origin by themselves, where there is one.
+AGE: time in the stage. A resource belongs to the commit of --wait if it asks for something else of it than its parent,
+or allows its deletion at last; without any, it returns at once. --watch and --wait fetch from origin by themselves,
+where there is one.
 
 exit status of --wait: 0 every resource of the commit is complete; 1 one was rolled back, is invalid, or a newer commit
 asks for something else; 2 out of time, or wrong use. Without --wait: 0, or 2 for wrong use
@@ -199,15 +200,21 @@ def _wait(waiting: Waiting, options: argparse.Namespace) -> ExitCode:
             return _end(waiting, verdicts, options)
         left = end - time.monotonic()
         if left <= 0:
+            if options.format == "json":
+                sys.stdout.write(_as_json(waiting, verdicts))
             raise OutOfTime(f"{options.wait} is not complete after {overview.duration(options.timeout)}")
         time.sleep(min(INTERVAL, left))
+
+
+def _as_json(waiting: Waiting, verdicts: list[Verdict]) -> str:
+    told = Verdicts(schema_version=1, commit=waiting.commit, resources=tuple(verdicts))
+    return encoded(msgspec.to_builtins(told))
 
 
 def _end(waiting: Waiting, verdicts: list[Verdict], options: argparse.Namespace) -> ExitCode:
     """The outcome goes to standard output: findings, and a line to end with; what it came by went to standard error."""
     if options.format == "json":
-        told = Verdicts(schema_version=1, commit=waiting.commit, resources=tuple(verdicts))
-        sys.stdout.write(encoded(msgspec.to_builtins(told)))
+        sys.stdout.write(_as_json(waiting, verdicts))
     else:
         sys.stdout.writelines(f"{one_line(report.line(one))}\n" for one in follow.findings(verdicts))
         counts = Counter(one.outcome.value for one in verdicts)

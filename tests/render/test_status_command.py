@@ -484,6 +484,13 @@ def test_the_outcome_as_json(world: World, capsys: Output) -> None:
     assert (one["outcome"], one["findings"][0]["rule"]) == ("invalid", "FR021")
 
 
+def test_what_is_out_of_time_as_json_tells_where_it_stands(world: World, capsys: Output) -> None:
+    commit = world.commit({"scorer.yaml": deployment(2, steps=STEPS), "other.yaml": named_scorer("other")}, seen=False)
+    assert world.wait(commit, "--format", "json") == 2
+    outcomes = {one["resource"]: one["outcome"] for one in told("verdicts", capsys)["resources"]}
+    assert outcomes == {"Deployment fraud/other": "held back", "Deployment fraud/scorer": "in progress"}
+
+
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
