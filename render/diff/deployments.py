@@ -63,6 +63,8 @@ class _Judge:
         return self._wanted(self._head)
 
     def _deletion(self) -> DeploymentChange:
+        if places.home(self._now) is None:  # the agent has not seen it, or never accepted it
+            return self._made(What.DELETION)
         status = stage.advance(None, update(self._now, progress=None), self._scene(self._now)).status
         at_work = status is not None and status.progress is not None
         plan = plans.of_deployment(rows(status)) if status is not None and at_work else Plan()

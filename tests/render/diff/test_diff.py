@@ -461,6 +461,14 @@ def test_what_goes_together_with_its_server_goes_as_it_does_alone() -> None:
     assert together == alone
 
 
+def test_what_was_never_accepted_or_seen_goes_without_steps() -> None:
+    files = repository(server("gpu-a"), deployment("new", 1, on="gpu-a"))
+    refused = repository(server("gpu-a"), deployment("new", 1, on="gpu-z"))
+    for one, now in ((files, repository(server("gpu-a"))), (refused, refused)):
+        (change,) = compared(one, repository(server("gpu-a")), settled(wanted(now))).deployments
+        assert (change.what, change.before, change.plan.steps) == (What.DELETION, None, ())
+
+
 def test_a_server_stays_while_something_is_served_on_it() -> None:
     change = compared(one_model(1), repository(deployment("scorer", 1, on="gpu-a")))
     assert change.servers[0].what is ServerWhat.DELETION
