@@ -470,7 +470,7 @@ def test_what_was_never_accepted_or_seen_goes_without_steps() -> None:
 
 
 def test_a_status_by_hand_in_which_a_server_is_missing_is_compared_all_the_same() -> None:
-    one, other = one_model(1), one_model(2)
+    one, other = one_model(1), one_model(1, rollout={"bake": "1s"})
     now = replace(settled(wanted(one)), servers={})
     assert compared(one, other, now).memory == ()
 
