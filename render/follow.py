@@ -1,21 +1,21 @@
 """Whether a cluster has come to what a commit asks for: resource by resource, by what its status keeps of them. Pure.
 
-A resource belongs to a commit if the commit's files ask for something else of it than its parent's do. So a commit
-that changes a comment, or another cluster, has none.
+A resource belongs to a commit if the commit's files ask for something else of it than its parent's do, or allow its
+deletion at last. So a commit that changes a comment, or another cluster, has none.
 
 A Deployment is complete when what is wanted of it is what is current, with nothing in hand, and its policies are in
 force; an InferenceServer when it serves with the template and the replicas that are wanted; what is deleted when its
 status is gone. What the agent has marked as failed is rolled back, and is not tried again. What cannot be accepted is
 invalid: at once if the commit's own files say so; if what is there is in its way (a name that is still taken, a
-deletion that is held), once nothing else is in progress that could clear it. A resource of which a newer commit, which
-the agent has seen, asks for something else is superseded.
+deletion that is held), once the agent has said so too and nothing that is asked for could clear it. A resource of which
+a newer commit, which the agent has seen, asks for something else is superseded.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from msgspec.structs import replace
 
-from render import settings
+from render import places, report, settings
 from render.document import Loaded, prefix
 from render.errors import InvalidRepository
 from render.memo import Memo
@@ -23,6 +23,7 @@ from render.normal import Kept, Wanted, WantedDeployment, WantedServer, accept
 from render.report import has_errors
 from render.resource import DEPLOYMENT, REPOSITORY, SERVER, Resource, identify
 from render.settings import Settings
+from render.settled import settled
 from schemas.status import DeploymentStatus, Finding, RepositoryStatus, ServerStage, ServerStatus, Stage, Tree
 from schemas.verdicts import Outcome, Verdict
 
@@ -45,30 +46,46 @@ class Asked:
         old = _of_its_parent(before, cluster) if before is not None else {}
         self._alone = accept(after, cluster, None)
         new = _asked(after, self._alone, cluster)
-        self.resources = tuple(sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name)))
+        changed = {name for name in old.keys() | new.keys() if old.get(name) != new.get(name)}
+        allowed = _allowed(after, cluster) - (_allowed(before, cluster) if before is not None else set())
+        self.resources = tuple(sorted(changed | (allowed - new.keys())))
 
     def verdicts(self, tree: Tree | None, newer: Loaded | None) -> list[Verdict]:
         """What has come of each of its resources by the status `tree`. `newer`: the files of the commit that the agent
         has seen, where that came after this one."""
         wanted = accept(self._loaded, self._cluster, tree, self._memo)
         instead = _accepted(newer, self._cluster, tree) if newer is not None else None
-        found = [self._verdict(name, wanted, tree, instead) for name in self.resources]
-        if any(one.outcome is Outcome.IN_PROGRESS for one in found):
+        users = self._users(tree) if tree is not None else {}
+        found = [self._verdict(name, wanted, tree, users, instead) for name in self.resources]
+        if tree is None or all(one.outcome is not Outcome.HELD_BACK for one in found):
             return found
-        return [replace(one, outcome=Outcome.INVALID) if one.outcome is Outcome.HELD_BACK else one for one in found]
+        lasting = accept(self._loaded, self._cluster, _once_through(wanted, tree), self._memo)
+        return [_refused(one) if _is_refused_for_good(one, tree, lasting) else one for one in found]
 
-    def _verdict(self, name: str, wanted: Wanted, tree: Tree | None, newer: Wanted | None) -> Verdict:
+    def _verdict(
+        self, name: str, wanted: Wanted, tree: Tree | None, users: Mapping[str, str], newer: Wanted | None
+    ) -> Verdict:
         if name == REPOSITORY:
             return Verdict(self._cluster, name, *_repository(wanted.repository, tree, newer))
         mine, alone = _of(wanted, name), _of(self._alone, name)
         if isinstance(mine, Kept):
-            outcome = Outcome.INVALID if isinstance(alone, Kept) else Outcome.HELD_BACK
-            verdict = Verdict(self._cluster, name, outcome, "it cannot be accepted", mine.findings)
+            verdict = Verdict(self._cluster, name, Outcome.HELD_BACK, _first(mine.findings), mine.findings)
+            verdict = _refused(verdict) if isinstance(alone, Kept) else verdict
+        elif mine is None and name in users:
+            message = f"{users[name]}, which cannot be accepted, is still on it"
+            verdict = Verdict(self._cluster, name, Outcome.INVALID, message)
         else:
             verdict = Verdict(self._cluster, name, *_compare(mine, _status(tree, name)))
         if verdict.outcome in OPEN and newer is not None and _essence(_of(newer, name)) != _essence(mine):
             return Verdict(self._cluster, name, Outcome.SUPERSEDED, _REPLACED)
         return verdict
+
+    def _users(self, tree: Tree) -> dict[str, str]:
+        """By server one Deployment, if there is any, that keeps it from being deleted: it is there, and the commit's
+        own files leave it no other place."""
+        stuck = (key for key, one in self._alone.deployments.items() if isinstance(one, Kept))
+        there = ((key, tree.deployments[key]) for key in stuck if key in tree.deployments)
+        return {f"{SERVER} {home}": f"{DEPLOYMENT} {key}" for key, one in there for home in places.homes(one)}
 
 
 # ---- what a commit asks for
@@ -95,6 +112,13 @@ def _asked(loaded: Loaded, wanted: Wanted, cluster: str) -> dict[str, object]:
     for name, one in {**servers, **deployments}.items():
         asked[name] = (_essence(one), written.get(name)) if isinstance(one, Kept) else _essence(one)
     return asked
+
+
+def _allowed(loaded: Loaded, cluster: str) -> set[str]:
+    """The resources whose deletion `fresco.yaml` allows, by name."""
+    found = settings.find(loaded, cluster)
+    names = found.spec.guards.allow_deletion if isinstance(found, Settings) else ()
+    return {name for name in names if name.startswith((f"{SERVER} ", f"{DEPLOYMENT} "))}
 
 
 def _written(loaded: Loaded, cluster: str) -> dict[str, list[object]]:
@@ -134,6 +158,37 @@ def _of(wanted: Wanted, name: str) -> _Accepted:
 # ---- what came of it
 
 
+def _once_through(wanted: Wanted, tree: Tree) -> Tree:
+    """The status when all that is accepted is there, and what is to go has gone. What is kept stays as it is."""
+    then = settled(wanted)
+    servers = {key: tree.servers[key] for key in _kept(wanted.servers) & tree.servers.keys()}
+    deployments = {key: tree.deployments[key] for key in _kept(wanted.deployments) & tree.deployments.keys()}
+    return replace(then, servers={**then.servers, **servers}, deployments={**then.deployments, **deployments})
+
+
+def _kept(wanted: Mapping[str, _Accepted]) -> set[str]:
+    return {key for key, one in wanted.items() if isinstance(one, Kept)}
+
+
+def _is_refused_for_good(verdict: Verdict, tree: Tree, lasting: Wanted) -> bool:
+    """Whether what is held back is still refused in `lasting`, and the agent has refused it for the same reasons."""
+    status = _status(tree, verdict.resource)
+    said = {one.rule for one in status.findings} if status is not None else set()
+    return (
+        verdict.outcome is Outcome.HELD_BACK
+        and {one.rule for one in verdict.findings} <= said
+        and isinstance(_of(lasting, verdict.resource), Kept)
+    )
+
+
+def _refused(verdict: Verdict) -> Verdict:
+    return replace(verdict, outcome=Outcome.INVALID, message="it cannot be accepted")
+
+
+def _first(findings: Sequence[Finding]) -> str:
+    return f"it cannot be accepted yet: {report.line(findings[0])}" if findings else "it cannot be accepted yet"
+
+
 def _status(tree: Tree | None, name: str) -> ServerStatus | DeploymentStatus | None:
     if tree is None:
         return None
@@ -144,13 +199,17 @@ def _status(tree: Tree | None, name: str) -> ServerStatus | DeploymentStatus | N
 def _repository(
     wanted: RepositoryStatus, tree: Tree | None, newer: Wanted | None
 ) -> tuple[Outcome, str, tuple[Finding, ...]]:
-    if wanted.frozen or has_errors(wanted.findings):
+    if not _can_be_read(wanted):
         return Outcome.INVALID, "not all of it can be read", wanted.findings
-    if tree is not None and _settings(tree.repository) == _settings(wanted):
+    if tree is not None and _can_be_read(tree.repository) and _settings(tree.repository) == _settings(wanted):
         return Outcome.COMPLETE, "the settings are in force", ()
-    if newer is not None and _settings(newer.repository) != _settings(wanted):
+    if newer is not None and not (_can_be_read(newer.repository) and _settings(newer.repository) == _settings(wanted)):
         return Outcome.SUPERSEDED, _REPLACED, ()
     return Outcome.IN_PROGRESS, _UNSEEN, ()
+
+
+def _can_be_read(repository: RepositoryStatus) -> bool:
+    return not repository.frozen and not has_errors(repository.findings)
 
 
 def _compare(wanted: _Accepted, status: ServerStatus | DeploymentStatus | None) -> tuple[Outcome, str]:

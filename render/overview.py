@@ -4,10 +4,10 @@ and everything else from the status tree. What needs a person comes first.
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 from render import places, report, status_page
-from render.characters import one_line
+from render.characters import columns, one_line
 from schemas.overview import Row
 from schemas.status import DeploymentStatus, Evidence, ModelRevision, ServerStage, Stage, Transition, Tree
 
@@ -28,12 +28,7 @@ def rows(status: Tree, now: float) -> list[Row]:
 def table(rows: Sequence[Row], width: int | None) -> list[str]:
     """Lines of a table, cut to `width` characters; None: as long as they get."""
     cells = [_HEAD, *(_cells(row) for row in rows)]
-    widths = [max(len(line[column]) for line in cells) for column in range(len(_HEAD) - 1)]
-    lines = (
-        "  ".join([*(cell.ljust(size) for cell, size in zip(line[:-1], widths, strict=True)), line[-1]]).rstrip()
-        for line in cells
-    )
-    return [_cut(line, width) for line in lines]
+    return [_cut(line.rstrip(), width) for line in _aligned(cells)]
 
 
 def notices(status: Tree) -> list[str]:
@@ -160,16 +155,14 @@ def _transitions(status: DeploymentStatus, now: float) -> Iterator[str]:
     for one, end in zip(status.transitions, ends, strict=True):
         lasted = duration(end - one.at.timestamp())
         rows.append((_time(one.at), lasted, one_line(one.stage), one_line(one.step), one_line(one.message)))
-    widths = [max(len(row[column]) for row in rows) for column in range(4)]
-    head, *others = (
-        "  ".join([*(cell.ljust(size) for cell, size in zip(row[:-1], widths, strict=True)), row[-1]]) for row in rows
-    )
+    head, *others = _aligned(rows)
+    indent = head.index(rows[0][2])
     yield head
     for line, one in zip(others, status.transitions, strict=True):
         yield line
         seen = _seen(one.evidence)
         if seen:
-            yield f"{'':{widths[0] + widths[1] + 4}}{one_line(seen)}"
+            yield f"{'':{indent}}{one_line(seen)}"
 
 
 def _seen(evidence: Evidence) -> str:
@@ -185,5 +178,19 @@ def _time(at: datetime) -> str:
     return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
 
 
+def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Rows of equally many cells as lines, each column but the last as wide as its widest cell."""
+    widths = [max(map(columns, column)) for column in list(zip(*rows, strict=True))[:-1]]
+    return ["  ".join([*map(_filled, row[:-1], widths), row[-1]]) for row in rows]
+
+
+def _filled(cell: str, width: int) -> str:
+    return cell + " " * (width - columns(cell))
+
+
 def _cut(line: str, width: int | None) -> str:
-    return line if width is None or len(line) <= width else f"{line[: max(0, width - 1)]}…"
+    """A line in no more than `width` columns of a terminal."""
+    if width is None or columns(line) <= width:
+        return line
+    ends = accumulate(map(columns, line))
+    return "".join(one for one, end in zip(line, ends, strict=True) if end < width) + "…"

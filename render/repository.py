@@ -318,15 +318,21 @@ class Repository:
 
     def line(self, tip: str, base: str | None = None) -> list[str]:
         """The commits from the first one, or from the one after `base`, to `tip`, oldest first; of a merge the first
-        parent counts. Raises NotFound when `tip` was not made on top of `base`."""
+        parent counts. Raises NotFound when `tip` was not made on top of `base`, or a shallow clone does not have them
+        all."""
         found, commit = [], tip
         while commit != base:
             found.append(commit)
-            commit = next(iter(self.parents(commit)), "")
-            if not commit and base is not None:
+            parents = self.parents(commit)
+            if not parents and self._is_cut_off(commit):
+                raise NotFound(
+                    f"what came before {commit} is not in this shallow clone: git fetch --unshallow, or ask for less"
+                )
+            if not parents and base is not None:
                 raise NotFound(f"{tip} was not made on top of {base}")
-            if not commit:
+            if not parents:
                 break
+            commit = parents[0]
         return found[::-1]
 
     def references(self, prefix: str) -> list[str]:
@@ -400,6 +406,11 @@ class Repository:
         if not isinstance(found, pygit2.Commit):
             raise NotFound(f"no commit {commit} in {self._git.path}")
         return found
+
+    def _is_cut_off(self, commit: str) -> bool:
+        """Whether a commit that seems to have no parent was made on top of one."""
+        header, _, _ = self._commit(commit).read_raw().partition(b"\n\n")
+        return self._git.is_shallow and b"\nparent " in header
 
     def _object(self, name: str) -> object:
         try:

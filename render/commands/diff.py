@@ -70,6 +70,8 @@ def _change(options: argparse.Namespace) -> Change:
     repository = Repository.open(directory)
     if repository.is_bare and not options.head:
         raise NotFound(f"{directory.absolute()} has no working tree: say BASE and HEAD")
+    if not options.head and repository.resolve("HEAD") is None:
+        raise NotFound(f"{directory.absolute()} has no commit yet that the working tree could be compared with")
     head = repository.commit_named(options.head or "HEAD")
     base = repository.commit_named(options.base) if options.base else _parting(repository, head)
     folder = repository.folder(directory)

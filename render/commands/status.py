@@ -1,6 +1,7 @@
 """`fresco status`: where deployments stand, from git alone. I/O: a git repository, the terminal, time."""
 
 import argparse
+import math
 import re
 import shutil
 import sys
@@ -15,7 +16,8 @@ import msgspec
 
 from render import branches, follow, overview, report
 from render.branches import Looks, Seen
-from render.characters import one_line
+from render.characters import columns, one_line
+from render.diff.words import count
 from render.errors import ExitCode, FrescoError, NotFound, RemoteUnavailable
 from render.fetch import REMOTE, fetch
 from render.forms.as_json import encoded
@@ -34,8 +36,9 @@ examples:
   fresco status --wait HEAD --timeout 1h   until all that the commit asks for is served, for a pipeline
 
 PROVEN: pods that are on record as having proven what they are told to serve, of the fewest that the server is to have.
-AGE: time in the stage. A resource belongs to the commit of --wait if it asks for something else of it than its parent;
-without any, it returns at once. --watch and --wait fetch from origin by themselves, where there is one.
+AGE: time in the stage. A resource belongs to the commit of --wait if it asks for something else of it than its parent,
+or allows its deletion at last; without any, it returns at once. --watch and --wait fetch from origin by themselves,
+where there is one.
 
 exit status of --wait: 0 every resource of the commit is complete; 1 one was rolled back, is invalid, or a newer commit
 asks for something else; 2 out of time, or wrong use. Without --wait: 0, or 2 for wrong use
@@ -70,7 +73,7 @@ def _duration(text: str) -> float:
 def run(options: argparse.Namespace) -> ExitCode:
     """As every command."""
     repository = Repository.open(options.directory)
-    if options.fetch:
+    if options.fetch or _is_missing(repository, options.wait):
         fetch(options.directory)
     if options.wait is not None and options.deployment is not None:
         raise FrescoError(f"--wait is about all that a commit asks for: leave {options.deployment} out")
@@ -80,6 +83,11 @@ def run(options: argparse.Namespace) -> ExitCode:
         _watch(repository, options)
     sys.stdout.write(_shown(_look(Looks(repository), options), options))
     return ExitCode.FINE
+
+
+def _is_missing(repository: Repository, commit: str | None) -> bool:
+    """Whether a commit that was asked for may be at `origin` alone."""
+    return commit is not None and repository.has_remote(REMOTE) and repository.resolve(commit) is None
 
 
 def _look(looks: Looks, options: argparse.Namespace) -> list[Seen]:
@@ -146,7 +154,7 @@ def _watch(repository: Repository, options: argparse.Namespace) -> None:
         frame = _shown(seen, options)
         news = (problem, [one.commit for one in seen])
         if sys.stdout.isatty():
-            sys.stdout.write(f"\x1b[H\x1b[2J{frame}")
+            sys.stdout.write(f"\x1b[H\x1b[2J{frame if options.deployment else _fitted(frame)}")
         elif news != before:
             sys.stdout.write(frame)
         if problem is not None and news != before:
@@ -154,6 +162,17 @@ def _watch(repository: Repository, options: argparse.Namespace) -> None:
         sys.stdout.flush()
         before = news
         time.sleep(INTERVAL)
+
+
+def _fitted(frame: str) -> str:
+    """As much of a table as the terminal has lines for, and how much more there is: what matters stands above."""
+    size, taken, lines = shutil.get_terminal_size(), 0, frame.splitlines()
+    room = size.lines - 2  # the line about what is left out, and the one that the cursor stands in
+    for index, line in enumerate(lines):
+        taken += max(1, math.ceil(columns(line) / size.columns))
+        if taken > room and (taken > room + 1 or index + 1 < len(lines)):
+            return "".join(f"{one}\n" for one in (*lines[:index], f"… and {count(len(lines) - index, 'line')} more"))
+    return frame
 
 
 def _fetch(repository: Repository, options: argparse.Namespace) -> str | None:
@@ -181,18 +200,24 @@ def _wait(waiting: Waiting, options: argparse.Namespace) -> ExitCode:
             return _end(waiting, verdicts, options)
         left = end - time.monotonic()
         if left <= 0:
+            if options.format == "json":
+                sys.stdout.write(_as_json(waiting, verdicts))
             raise OutOfTime(f"{options.wait} is not complete after {overview.duration(options.timeout)}")
         time.sleep(min(INTERVAL, left))
+
+
+def _as_json(waiting: Waiting, verdicts: list[Verdict]) -> str:
+    told = Verdicts(schema_version=1, commit=waiting.commit, resources=tuple(verdicts))
+    return encoded(msgspec.to_builtins(told))
 
 
 def _end(waiting: Waiting, verdicts: list[Verdict], options: argparse.Namespace) -> ExitCode:
     """The outcome goes to standard output: findings, and a line to end with; what it came by went to standard error."""
     if options.format == "json":
-        told = Verdicts(schema_version=1, commit=waiting.commit, resources=tuple(verdicts))
-        sys.stdout.write(encoded(msgspec.to_builtins(told)))
+        sys.stdout.write(_as_json(waiting, verdicts))
     else:
         sys.stdout.writelines(f"{one_line(report.line(one))}\n" for one in follow.findings(verdicts))
         counts = Counter(one.outcome.value for one in verdicts)
-        summary = ", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items()))
+        summary = ", ".join(f"{number} {outcome}" for outcome, number in sorted(counts.items()))
         sys.stdout.write(f"{waiting.commit[:12]}: {summary or 'it asks for nothing new'}\n")
     return ExitCode.FINE if follow.is_complete(verdicts) else ExitCode.FINDINGS

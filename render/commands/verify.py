@@ -8,6 +8,7 @@ from pathlib import Path
 
 from render import branches, trailers
 from render.characters import one_line
+from render.diff.words import count
 from render.errors import ExitCode, NotFound
 from render.repository import Repository
 from render.verify.replay import Verified, replay
@@ -47,17 +48,20 @@ def _verify(repository: Repository, one: branches.ClusterBranch, said: str | Non
     base, tip = _ends(repository, one, said)
     version = trailers.installed_version()
     commits = repository.line(tip, base)
-    count, bad, foreign = 0, 0, Counter[str]()
+    seen, bad, foreign = 0, 0, Counter[str]()
     for verified in replay(repository, commits, base=base, version=version):
-        count += 1
+        seen += 1
         bad += bool(verified.problems)
         foreign[verified.version] += not verified.is_rendered_anew
         _print(verified)
     for other, number in sorted(foreign.items()):
         if number and other != version:
             by = f"Fresco {one_line(other)}" if other else "an unknown version"
-            sys.stdout.write(f"{number} commits by {by}: only their stage changes were checked, this is {version}\n")
-    sys.stdout.write(f"{one.branch}: {count} commits, {f'{bad} of them wrong' if bad else 'all as they should be'}\n")
+            sys.stdout.write(
+                f"{count(number, 'commit')} by {by}: only their stage changes were checked, this is {version}\n"
+            )
+    verdict = f"{bad:,} of them wrong" if bad else "all as they should be"
+    sys.stdout.write(f"{one.branch}: {count(seen, 'commit')}, {verdict}\n")
     return bad == 0
 
 

@@ -33,7 +33,8 @@ _UNSEEN = Observation(now=0.0)
 def deployments(sides: Sides, after: Tree, rolling: frozenset[str]) -> tuple[DeploymentChange, ...]:
     """Every Deployment that is wanted otherwise, by key. `after`: the outcome; `rolling`: the servers that get new pods
     slice by slice, for which rollouts wait."""
-    servers = {key: update(one, progress=None, candidate=None) for key, one in after.servers.items()}
+    there = {**sides.now.servers, **after.servers}  # one that is to go stays until nothing is served on it any more
+    servers = {key: update(one, progress=None, candidate=None) for key, one in there.items()}
     busy = rolling.union(key for key, one in sides.now.servers.items() if one.progress is not None)
     judged = [_Judge(sides, key, servers, busy).change() for key in sides.deployments]
     turns = _turns(judged)
@@ -62,6 +63,8 @@ class _Judge:
         return self._wanted(self._head)
 
     def _deletion(self) -> DeploymentChange:
+        if places.home(self._now) is None:  # the agent has not seen it, or never accepted it
+            return self._made(What.DELETION)
         status = stage.advance(None, update(self._now, progress=None), self._scene(self._now)).status
         at_work = status is not None and status.progress is not None
         plan = plans.of_deployment(rows(status)) if status is not None and at_work else Plan()

@@ -17,6 +17,7 @@ from schemas.status import Finding
 LIMIT = 65_536  # of a comment on GitHub: characters, and as many bytes at most to be sure
 
 _PROSE = re.compile(r"[A-Za-z0-9 .,;:()'’/%→-]+")
+_REFERENCE = re.compile(r"://|www\.|\bGH-[0-9]|%[0-9A-Za-z]|\b[0-9a-f]{7,40}\b", re.IGNORECASE)  # to a page, by itself
 _RESERVED = 200  # bytes for the line about what is left out
 
 
@@ -32,7 +33,7 @@ class _Block:
 def markdown(change: Change, limit: int = LIMIT) -> str:
     """All of it, or as much as fits into `limit` bytes, with a line that says how much is left out."""
     blocks = [_Block("", [f"### What changes {sentences.sides(change, code)}\n"])]
-    blocks += [_Block("\n", [_summary(one) for one in change.clusters])]
+    blocks += [_Block("", [_summary(one) for one in change.clusters])]
     for cluster in change.clusters:
         blocks += _cluster(cluster)
     blocks += _findings(change.findings)
@@ -49,7 +50,7 @@ def code(text: str) -> str:
 
 def prose(text: str) -> str:
     """`text` as it is where nothing in it could be markup or an address, else in code."""
-    return text if _PROSE.fullmatch(text) and "://" not in text and "www." not in text else code(text)
+    return text if _PROSE.fullmatch(text) and not _REFERENCE.search(text) else code(text)
 
 
 def _longest_run(text: str) -> int:
@@ -89,12 +90,12 @@ def _size(text: str) -> int:
 
 
 def _summary(cluster: ClusterChange) -> str:
-    return f"**{cluster.cluster}**: {sentences.summary(cluster)}; objects: {sentences.objects(cluster.objects)}\n\n"
+    return f"\n**{cluster.cluster}**: {sentences.summary(cluster)}; objects: {sentences.objects(cluster.objects)}\n"
 
 
 def _cluster(cluster: ClusterChange) -> Iterator[_Block]:
     notes = [f"- {prose(one)}\n" for one in cluster.notes]
-    yield _Block("", [f"#### Cluster {cluster.cluster}\n\nBefore: {code(cluster.now)}.\n"])
+    yield _Block("\n", [f"#### Cluster {cluster.cluster}\n\nBefore: {code(cluster.now)}.\n"])
     yield _Block("\n", notes)
     yield _table(("Deployment", "What", "Revision", "Steps", "Time"), [_deployment(one) for one in cluster.deployments])
     yield _table(("InferenceServer", "What", "Pods", "Steps", "Time"), [_server(one) for one in cluster.servers])

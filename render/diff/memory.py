@@ -112,6 +112,8 @@ def _add(
 
 def _rows(key: str, need: _Need, now: ServerStatus | None, then: ServerStatus | None) -> Iterator[Memory]:
     rooms = [_room(one) for one in (now, then) if one is not None]
+    if not rooms:  # a status by hand: what is served there has no server
+        return
     is_same = need.before == need.during == need.after and rooms[0] == rooms[-1]
     for name in _SLICES if need.during and not is_same else ():
         one, other = (side.slices.get(name) if side is not None else None for side in (now, then))

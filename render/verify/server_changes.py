@@ -44,7 +44,8 @@ def server(change: Change, *, same_version: bool = True) -> list[str]:
         return ["its transitions are neither those before it and more, nor a new beginning"]
     is_cut = bool(before) and len(fresh) == _KEPT  # what the first of them follows was not kept
     if is_cut or not same_version:
-        return [*_last(new), *_templates(old, new, fresh)]
+        past = _one_look(fresh) if is_cut and same_version else ()
+        return [*past, *_last(new), *_templates(old, new, fresh)]
     walk = Walk(change)
     problems = [*_last(new), *walk.take(fresh)]
     return problems if walk.is_lost else [*problems, *_message(old, new, fresh), *_arrived(walk, new)]
@@ -72,6 +73,12 @@ def _brought(before: Sequence[Transition], after: Sequence[Transition]) -> Seque
             whole = kept == len(before) or len(after) == _KEPT
             return after[kept:] if whole else None
     return None
+
+
+def _one_look(fresh: Sequence[Transition]) -> Iterator[str]:
+    """So many come in one commit only where nothing had to be waited for between them."""
+    if len({one.at for one in fresh}) > 1:
+        yield "none of its transitions is one of those before it, and they are not of one time"
 
 
 def _last(new: ServerStatus) -> Iterator[str]:

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import termios
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -14,7 +15,7 @@ from typing import Any
 import pytest
 
 from render import overview
-from render.characters import one_line
+from render.characters import columns, one_line
 from render.cli import main
 from render.commands import status as command
 from render.load import load
@@ -40,6 +41,11 @@ def told(contract: str, capsys: Output) -> dict[str, Any]:
     said: dict[str, Any] = json.loads(capsys.readouterr().out)
     contracts.check(contract, said)
     return said
+
+
+def named_scorer(name: str) -> str:
+    """A Deployment that is served under the name of another one."""
+    return deployment(1, name=name).replace("revision: '1'", "revision: '1'\n    name: scorer")
 
 
 class World:
@@ -161,6 +167,17 @@ def test_a_message_is_cut_to_the_width() -> None:
     assert len(overview.table([row], 60)[1]) == 60
     assert overview.table([row], 60)[1].endswith("…")
     assert overview.table([row], None)[1].endswith("long")
+
+
+def test_columns_stand_under_each_other_and_fit_whatever_script_they_are_in() -> None:
+    row = Row(
+        deployment="a/b", stage=Stage.VALIDATION, needs_person=False, revision="模型", candidate=None, proven=1,
+        replicas=2, age=3.0, message="消息" * 40,
+    )  # fmt: skip
+    head, line = overview.table([row], 70)
+    before = line[: line.index("1/2")]
+    assert columns(before) == head.index("PROVEN")
+    assert 69 <= columns(line) <= 70
 
 
 def test_no_escape_sequence_reaches_the_terminal() -> None:
@@ -328,19 +345,84 @@ def test_a_deletion_is_complete_when_it_is_gone(world: World) -> None:
 
 def test_what_waits_for_a_name_that_is_given_up_is_in_progress(world: World) -> None:
     """It is refused while the other one has the name; that is not its last word."""
-    other = deployment(1, name="other").replace("revision: '1'", "revision: '1'\n    name: scorer")
-    commit = world.commit({"scorer.yaml": None, "other.yaml": other})
+    commit = world.commit({"scorer.yaml": None, "other.yaml": named_scorer("other")})
     assert world.wait(commit) == 2
     world.run()
     assert world.wait(commit) == 0
 
 
 def test_a_name_that_another_one_keeps_is_invalid(world: World, capsys: Output) -> None:
-    other = deployment(1, name="other").replace("revision: '1'", "revision: '1'\n    name: scorer")
-    commit = world.commit({"other.yaml": other})
+    commit = world.commit({"other.yaml": named_scorer("other")})
     world.run()
     assert world.wait(commit) == 1
     assert "belongs to the Deployment fraud/scorer already" in capsys.readouterr().out
+
+
+def test_a_name_that_an_older_commit_gives_up_is_waited_for(world: World) -> None:
+    """The agent has seen neither, then the older one, then both; then the clean-up is through."""
+    older = world.commit({"scorer.yaml": None}, seen=False)
+    commit = world.commit({"other.yaml": named_scorer("other")}, seen=False)
+    assert world.wait(commit) == 2
+    world.see(older)
+    assert world.wait(commit) == 2
+    world.see(commit)
+    world.run(until=lambda: True)
+    assert world.wait(commit) == 2
+    world.run()
+    assert world.wait(commit) == 0
+
+
+def test_why_something_is_held_back_is_told_while_it_is_waited_for(world: World, capsys: Output) -> None:
+    commit = world.commit({"other.yaml": named_scorer("other")}, seen=False)
+    assert world.wait(commit) == 2
+    said = "Deployment fraud/other: held back: it cannot be accepted yet: other.yaml:10:11: FR022"
+    assert said in capsys.readouterr().err
+
+
+def test_a_deletion_that_is_held_is_invalid_once_the_agent_holds_it(world: World, capsys: Output) -> None:
+    names = [f"d{number}" for number in range(5)]
+    world.commit({f"{name}.yaml": deployment(1, name=name) for name in names})
+    world.run()
+    commit = world.commit({f"{name}.yaml": None for name in names}, seen=False)
+    assert world.wait(commit) == 2
+    world.see(commit)
+    world.run()
+    assert world.wait(commit) == 1
+    assert capsys.readouterr().out.endswith(": 5 invalid\n")
+    allowed = ", ".join(f"Deployment fraud/{name}" for name in names)
+    allowing = world.commit({"fresco.yaml": f"{repository()}  guards: {{allowDeletion: [{allowed}]}}\n"}, seen=False)
+    assert world.wait(allowing) == 2
+    world.see(allowing)
+    world.run()
+    assert world.wait(allowing) == 0
+    assert capsys.readouterr().out.endswith(": 5 complete\n")
+    assert world.wait(world.commit({"fresco.yaml": repository()}, seen=False)) == 0
+    assert capsys.readouterr().out.endswith(": it asks for nothing new\n")
+
+
+def test_a_server_that_goes_while_something_is_served_on_it_is_not_waited_for(world: World, capsys: Output) -> None:
+    commit = world.commit({"server.yaml": None})
+    world.run()
+    assert world.wait(commit) == 1
+    said = "InferenceServer fraud/gpu-a: invalid: Deployment fraud/scorer, which cannot be accepted, is still on it"
+    assert said in capsys.readouterr().err
+
+
+def test_a_server_that_goes_with_what_is_served_on_it_is_waited_for(world: World) -> None:
+    commit = world.commit({"server.yaml": None, "scorer.yaml": None})
+    assert world.wait(commit) == 2
+    world.run()
+    assert world.wait(commit) == 0
+
+
+def test_a_file_that_can_be_read_again_counts_once_the_agent_has_read_it(world: World) -> None:
+    world.commit({"new.yaml": "apiVersion: serving.fresco.dev/v1alpha1\nkind: [\n"})
+    world.run()
+    mended = world.commit({"new.yaml": None}, seen=False)
+    assert world.wait(mended) == 2
+    world.see(mended)
+    world.run()
+    assert world.wait(mended) == 0
 
 
 def test_policies_count_too(world: World) -> None:
@@ -402,6 +484,13 @@ def test_the_outcome_as_json(world: World, capsys: Output) -> None:
     assert (one["outcome"], one["findings"][0]["rule"]) == ("invalid", "FR021")
 
 
+def test_what_is_out_of_time_as_json_tells_where_it_stands(world: World, capsys: Output) -> None:
+    commit = world.commit({"scorer.yaml": deployment(2, steps=STEPS), "other.yaml": named_scorer("other")}, seen=False)
+    assert world.wait(commit, "--format", "json") == 2
+    outcomes = {one["resource"]: one["outcome"] for one in told("verdicts", capsys)["resources"]}
+    assert outcomes == {"Deployment fraud/other": "held back", "Deployment fraud/scorer": "in progress"}
+
+
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
@@ -439,6 +528,12 @@ def test_a_clone_shows_what_it_has_fetched(world: World, clone: Path, capsys: Ou
     for arguments, expected in (([], "revision 1 serves"), (["--fetch"], "revision 2 serves")):
         assert main(["status", "-C", str(clone), *arguments]) == 0
         assert capsys.readouterr().out.splitlines()[-1].endswith(expected)
+
+
+def test_a_commit_that_is_at_origin_alone_is_fetched(world: World, clone: Path) -> None:
+    commit = world.commit({"scorer.yaml": deployment(2, steps=STEPS)})
+    world.run()
+    assert main(["status", "-C", str(clone), "--wait", commit, "--timeout", "1ms"]) == 0
 
 
 def test_waiting_fetches_by_itself_until_it_is_over(
@@ -515,6 +610,27 @@ def test_on_a_terminal_each_look_takes_the_place_of_the_last_and_no_line_is_too_
     assert [line.split()[0] for line in first.splitlines()[1:]] == ["DEPLOYMENT", "fraud/a", SCORER]
     assert len(first.splitlines()) == len(second.splitlines())
     assert max(len(line) for line in first.splitlines()[1:]) == 80
+
+
+def test_what_needs_a_person_is_in_sight_however_many_there_are(world: World) -> None:
+    """A terminal of 24 lines keeps the top of the table, and tells how much more there is."""
+    world.commit({f"d{number}.yaml": deployment(number, name=f"d{number}", paused=True) for number in range(2, 30)})
+    world.run()
+    ours, theirs = os.openpty()
+    termios.tcsetwinsize(theirs, (24, 80))
+    environment = {name: text for name, text in os.environ.items() if name not in ("COLUMNS", "LINES")}
+    command_line = [sys.executable, "-c", _PROGRAM, "status", "-C", str(world.path), "--watch"]
+    with subprocess.Popen(command_line, cwd=ROOT, stdout=theirs, env=environment) as process:
+        os.close(theirs)
+        shown = ""
+        while shown.count(CLEARED) < 2:
+            shown += os.read(ours, 4096).decode()
+        process.send_signal(signal.SIGINT)
+    os.close(ours)
+    lines = shown.split(CLEARED)[1].splitlines()
+    assert lines[1].split()[0] == "DEPLOYMENT"
+    assert len(lines) == 23
+    assert lines[-1] == "… and 9 lines more"
 
 
 def _read_until(read: Callable[[], str], expected: str) -> None:

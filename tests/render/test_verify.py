@@ -302,6 +302,26 @@ def test_a_range_leaves_out_what_came_before(branch: SimulatedBranch, simulator:
     assert verify(branch, "main..") == 2
 
 
+def test_a_shallow_clone_accuses_nobody(
+    branch: SimulatedBranch, simulator: Simulator, tmp_path: Path, capsys: Output
+) -> None:
+    """What came before its first commit is not there to hold that against."""
+    simulator.want(SCORER, deployment(model(3), STEPS))
+    simulator.run()
+    shallow = tmp_path / "shallow"
+    source = f"file://{branch.path}"
+    git("clone", "--quiet", "--depth=3", f"--branch={BRANCH}", source, str(shallow), cwd=tmp_path)
+    assert main(["verify", "-C", str(shallow)]) == 2
+    assert "is not in this shallow clone: git fetch --unshallow" in capsys.readouterr().err
+    assert main(["verify", "-C", str(shallow), "HEAD~2.."]) == 0
+    assert capsys.readouterr().out == f"{BRANCH}: 2 commits, all as they should be\n"
+
+
+def test_one_commit_is_told_as_one(branch: SimulatedBranch, capsys: Output) -> None:
+    assert verify(branch, f"{BRANCH}~1..") == 0
+    assert capsys.readouterr().out == f"{BRANCH}: 1 commit, all as they should be\n"
+
+
 def test_several_clusters_are_verified_each(branch: SimulatedBranch, capsys: Output) -> None:
     git("branch", "clusters/test", BRANCH, cwd=branch.path)
     assert verify(branch) == 0

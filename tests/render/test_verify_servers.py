@@ -188,6 +188,15 @@ def _stepped(status: ServerStatus, one: Transition, stage: ServerStage, step: st
     return replace(made, stage=stage, progress=replace(progress, step=step) if progress is not None else None)
 
 
+def _other_past(old: ServerStatus, new: ServerStatus) -> Forgery:
+    """What the commit before has of its past says something else, or is gone."""
+    kept = len(new.transitions) - len(fresh(old, new))
+    for index in {0, kept - 1} if kept else ():
+        past = list(new.transitions)
+        past[index] = replace(past[index], message="made up")
+        yield f"transition {index}", replace(new, transitions=tuple(past))
+
+
 def _other_times(old: ServerStatus, new: ServerStatus) -> Forgery:
     """A step is dated before the one before it, or since another time."""
     for one in fresh(old, new):
@@ -255,6 +264,7 @@ def _other_work(old: ServerStatus, new: ServerStatus) -> Forgery:
 FORGERS: Mapping[str, Callable[[ServerStatus, ServerStatus], Forgery]] = {
     "evidence": _other_evidence,
     "transitions": _other_transitions,
+    "past": _other_past,
     "times": _other_times,
     "templates": _other_templates,
     "slices": _other_slices,
@@ -369,6 +379,20 @@ def test_a_template_that_is_replaced_at_once_under_what_is_served_is_named() -> 
     forged = onward(tree, "Provision", source="servers/gpu-a.yaml:1")
     expected = "its template was replaced at once, though scorer is served on it"
     assert expected in said(tree, replace(forged, current=FORGED))
+
+
+def test_a_past_that_is_exchanged_as_a_whole_is_named() -> None:
+    """A server keeps ten transitions: where all of them are others, none is held against the one before it."""
+    tree = next(one for path in PATHS.values() for one in trees(path) if is_full(one))
+    status = tree.servers[SERVER]
+    made_up = tuple(replace(one, message="made up") for one in status.transitions)
+    expected = "none of its transitions is one of those before it, and they are not of one time"
+    assert expected in said(tree, replace(status, transitions=made_up))
+
+
+def is_full(tree: Tree) -> bool:
+    """Whether the server has as many transitions as it keeps."""
+    return SERVER in tree.servers and len(tree.servers[SERVER].transitions) == 10
 
 
 def test_a_commit_by_another_version_is_not_held_to_the_plans_of_this_one() -> None:

@@ -121,6 +121,12 @@ def test_without_arguments_the_working_tree_is_compared_with_where_it_left_main(
     assert (found["key"], found["before"]["revision"], found["after"]["revision"]) == ("fraud/scorer", "1", "3")
 
 
+def test_without_a_commit_there_is_nothing_to_compare_with(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    git("init", "--quiet", cwd=tmp_path)
+    assert main(["diff", "-C", str(tmp_path)]) == 2
+    assert "has no commit yet that the working tree could be compared with" in capsys.readouterr().err
+
+
 def test_nothing_changed_says_so_and_ends_with_0(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     cluster = told(capsys, "-C", checkout(tmp_path / "repository", BEFORE))["clusters"][0]
     assert cluster["objects"]["changes"] == cluster["deployments"] == cluster["servers"] == cluster["memory"] == []
@@ -447,6 +453,28 @@ def test_what_is_being_rolled_back_as_failed_is_not_tried_again() -> None:
     assert "no such operator" in change.deployments[0].notes[1]
 
 
+def test_what_goes_together_with_its_server_goes_as_it_does_alone() -> None:
+    one = repository(server("gpu-a"), server("gpu-b"), deployment("old", 1, on="gpu-a"))
+    (alone,) = compared(one, repository(server("gpu-a"), server("gpu-b"))).deployments
+    (together,) = compared(one, repository(server("gpu-b"))).deployments
+    assert [step.name for step in alone.plan.steps] == ["traffic", "unload"]
+    assert together == alone
+
+
+def test_what_was_never_accepted_or_seen_goes_without_steps() -> None:
+    files = repository(server("gpu-a"), deployment("new", 1, on="gpu-a"))
+    refused = repository(server("gpu-a"), deployment("new", 1, on="gpu-z"))
+    for one, now in ((files, repository(server("gpu-a"))), (refused, refused)):
+        (change,) = compared(one, repository(server("gpu-a")), settled(wanted(now))).deployments
+        assert (change.what, change.before, change.plan.steps) == (What.DELETION, None, ())
+
+
+def test_a_status_by_hand_in_which_a_server_is_missing_is_compared_all_the_same() -> None:
+    one, other = one_model(1), one_model(1, rollout={"bake": "1s"})
+    now = replace(settled(wanted(one)), servers={})
+    assert compared(one, other, now).memory == ()
+
+
 def test_a_server_stays_while_something_is_served_on_it() -> None:
     change = compared(one_model(1), repository(deployment("scorer", 1, on="gpu-a")))
     assert change.servers[0].what is ServerWhat.DELETION
@@ -565,6 +593,33 @@ def test_what_is_told_is_what_the_rules_then_do(before: Files, after: Files) -> 
         if server_change.what is ServerWhat.ROLLOUT:
             entered = [one.step for one in simulator.tree.servers[server_change.key].transitions]
             assert {one.name for one in server_change.plan.steps} <= set(entered)
+
+
+@hypothesis_settings(deadline=None, max_examples=15, suppress_health_check=[HealthCheck.too_slow])
+@given(first=_repositories(), before=_repositories(), after=_repositories(), rounds=st.integers(0, 12))
+def test_whatever_is_in_hand_what_is_told_is_served_in_the_end(
+    first: Files, before: Files, after: Files, rounds: int
+) -> None:
+    simulator = Simulator(wanted(first))
+    simulator.run(limit=1000)
+    simulator.wanted = wanted(before, simulator.tree)
+    for _ in range(rounds):
+        simulator.step()
+    now = simulator.tree
+    sides = Sides(now, wanted(before, now), wanted(after, now))
+    change = cluster_change(sides, now="here")
+    simulator.wanted = sides.head
+    simulator.after_commit = lambda: setattr(simulator, "wanted", wanted(after, simulator.tree))
+    simulator.run(limit=2000)
+    end = outcome(sides)
+    keys = [one.key for one in change.deployments]
+    assert [served(simulator.tree, key) for key in keys] == [served(end, key) for key in keys]
+
+
+def served(tree: Tree, key: str) -> str | None:
+    """The hash of what is current of a Deployment."""
+    status = tree.deployments.get(key)
+    return status.current.model_hash if status is not None and status.current is not None else None
 
 
 def test_nothing_at_all_is_compared_with_everything() -> None:

@@ -1,10 +1,11 @@
 """How amounts, values and texts from files are shown."""
 
+import msgspec
 import pytest
 
 from render.diff import words
 from render.diff.fields import differences
-from render.diff.markdown import LIMIT, code, markdown
+from render.diff.markdown import LIMIT, code, markdown, prose
 from render.diff.text import text
 from schemas.base import duration
 from schemas.change import Action, Change, ClusterChange, DeploymentChange, ObjectChange, Objects, Served, What
@@ -74,6 +75,18 @@ def test_code_is_closed_by_a_fence_that_it_does_not_hold(text: str) -> None:
     assert inside.strip() == " ".join(text.split())
 
 
+@pytest.mark.parametrize(
+    "text", ["see GH-12", "as %4 says", "since 91669b8", "www.example.com", "s3://m/x", "@team", "#1"]
+)
+def test_words_that_a_host_makes_a_link_of_stand_in_code(text: str) -> None:
+    assert prose(text) == f"`{text}`"
+
+
+@pytest.mark.parametrize("text", ["rollout.paused holds it", "revision 2 → 3, 10 % of it", "begins in 1m30s"])
+def test_other_words_stand_as_they_are(text: str) -> None:
+    assert prose(text) == text
+
+
 def changed(revision: str, objects: int = 0) -> Change:
     """A change whose texts come from a file."""
     served = Served(revision, "gpu-a", "scorer")
@@ -90,6 +103,15 @@ def test_a_table_keeps_its_columns_whatever_stands_in_it() -> None:
     lines = markdown(changed("a | b ` | @team")).splitlines()
     (row,) = (line for line in lines if line.startswith("| `fraud/scorer`"))
     assert row.replace("\\|", "").count("|") == 6
+
+
+def test_an_empty_line_ends_what_is_folded() -> None:
+    """Without one a host takes what comes next, the heading of the second cluster, for HTML, and shows its `####`."""
+    change = changed("1", objects=1)
+    (cluster,) = change.clusters
+    lines = markdown(msgspec.structs.replace(change, clusters=(cluster, cluster))).splitlines()
+    folds = [index for index, line in enumerate(lines) if line == "</details>"]
+    assert [lines[index + 1 : index + 3] for index in folds] == [["", "#### Cluster prod"], []]
 
 
 def test_a_comment_is_never_longer_than_its_limit_and_says_what_is_left_out() -> None:
