@@ -19,7 +19,7 @@ from render.files import is_folder
 from render.load import every_places, is_yaml, load_file, read_by_another
 from render.repository import WorkingTree
 from render.resource import DEPLOYMENT, Resource, identify
-from render.write import replace_file
+from render.write import replace_if_same
 from schemas.resources import Deployment
 
 if TYPE_CHECKING:
@@ -117,11 +117,9 @@ def lock(path: Path, digester: Digester, *, again: bool) -> Iterator[Computed | 
     """
     before = path.read_bytes()
     after, results = locked(str(path), before, digester, again=again)
-    if after != before:
-        if path.read_bytes() != before:
-            yield CannotLock(f"{path}: it was changed in the meantime: run fresco lock again")
-            return
-        replace_file(path, after)
+    if after != before and not replace_if_same(path, before, after):
+        yield CannotLock(f"{path}: it was changed in the meantime: run fresco lock again")
+        return
     yield from results
 
 

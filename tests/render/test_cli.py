@@ -113,6 +113,7 @@ def test_wrong_use_ends_with_2_and_one_line(arguments: list[str], capsys: pytest
     output = capsys.readouterr()
     assert output.err.startswith("fresco: ")
     assert output.err.count("\n") == 1
+    assert "Errno" not in output.err
     assert output.out == ""
 
 
