@@ -35,12 +35,12 @@ _COMPLETES: Final = "_ARGCOMPLETE"  # a shell's script sets it
 
 _EXAMPLES = """\
 examples:
-  fresco validate                           what is wrong in this repository, all of it
-  fresco diff                               what the changes in the working tree will do
-  fresco lock deployments/scorer.yaml       write down the digest of its model
-  fresco render --revision clusters/prod    exactly what the agent has written there
-  fresco status                             where everything stands, what needs a person first
-  fresco COMMAND --help                     more of each command
+  fresco validate                            # what is wrong in this repository, all of it
+  fresco diff                                # what the changes in the working tree will do
+  fresco lock fraud/deployments/scorer.yaml  # write down the digest of its model
+  fresco render --revision clusters/prod     # exactly what the agent has written there
+  fresco status                              # where everything stands, what needs a person first
+  fresco COMMAND --help                      # more of each command
 """
 
 

@@ -22,8 +22,8 @@ from schemas.status import Finding
 
 EXAMPLES = """\
 examples:
-  fresco convert --stdout fraud/scorer.yaml   what it would be
-  fresco convert                              rewrite all of Michelangelo's resources here
+  fresco convert --stdout fraud/scorer.yaml   # what it would be
+  fresco convert                              # rewrite all of Michelangelo's resources here
 """
 
 

@@ -1,26 +1,28 @@
 """`fresco init`: the first files of a repository. I/O: the file system, standard output."""
 
 import argparse
+import shlex
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
 from render import templates
 from render.document import REPOSITORY_FILE
 from render.errors import AlreadyThere, ExitCode
+from render.repository import work_tree
 
 EXAMPLES = """\
 examples:
-  fresco init          a fresco.yaml, hooks for pre-commit and an example, here
-  fresco init models   the same in a folder, which is made if need be
+  fresco init          # a fresco.yaml, hooks for pre-commit and an example, here
+  fresco init models   # the same in a folder, which is made if need be
 """
 
-_NEXT = """\
-next:
-  pre-commit install                                     commits are checked before they are made
-  fresco new deployment NAME --namespace NS --server S   a model to serve
-  fresco validate                                        what is wrong in this repository, all of it
-"""
+_NEXT: Final = (
+    ("pre-commit install", "commits are checked before they are made"),
+    ("fresco new deployment NAME --namespace example --server cpu-a", "a model to serve"),
+    ("fresco validate", "what is wrong in this repository, all of it"),
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,8 +43,19 @@ def run(options: argparse.Namespace) -> ExitCode:
         if not options.quiet:
             sys.stdout.write(f"{options.directory / path}\n")
     if not options.quiet:
-        sys.stdout.write(_NEXT)
+        sys.stdout.write(_next(options.directory))
     return ExitCode.FINE
+
+
+def _next(directory: Path) -> str:
+    """The commands to go on with, from the current folder on."""
+    rows = list(_NEXT)
+    if work_tree(directory) is None:
+        rows.insert(0, ("git init", "hooks and branches are git's"))
+    if directory.resolve() != Path.cwd():
+        rows.insert(0, (f"cd {shlex.quote(str(directory))}", "where the files are"))
+    width = max(len(command) for command, _ in rows)
+    return "".join(["next:\n", *(f"  {command:<{width}}   # {what}\n" for command, what in rows)])
 
 
 def first_files() -> Mapping[str, str]:

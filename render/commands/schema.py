@@ -14,11 +14,11 @@ from render.root import root_of
 
 EXAMPLES = """\
 examples:
-  fresco schema deployment                     print it
-  fresco schema                                which there are
-  fresco schema change                         of what `fresco diff --format json` prints
-  fresco schema --output .fresco/schemas       write those of people's files, for editors
-  fresco schema --line fraud/servers/a.yaml    the line with which an editor checks that file
+  fresco schema deployment                     # print it
+  fresco schema                                # which there are
+  fresco schema change                         # of what `fresco diff --format json` prints
+  fresco schema --output .fresco/schemas       # write those of people's files, for editors
+  fresco schema --line fraud/servers/a.yaml    # the line with which an editor checks that file
 
 Unless --output says where they are, schemas are in .fresco/schemas of the repository, which is the first folder
 upwards with a fresco.yaml. DIR and FILE are looked up from the current folder.
