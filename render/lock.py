@@ -6,6 +6,7 @@ Before it is written the result is read again, by two readers, and has to say wh
 
 import asyncio
 import re
+import signal
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from copy import deepcopy
@@ -78,15 +79,27 @@ def storage_digest(uri: str, follow: "Callable[[str], AbstractContextManager[Wat
     `follow(name)` follows the download; the name is the address without what may be secret.
     """
     from agent.storage import StorageError, public
-    from agent.storage.digest_of import digest_of
 
     try:
         with follow(public(uri)) as watch:
-            return asyncio.run(digest_of(uri, watch))
+            return asyncio.run(_until_told(uri, watch))
+    except asyncio.CancelledError as error:
+        raise KeyboardInterrupt from error
     except ImportError as error:
         raise CannotLock(f"{error.name} is missing: pip install 'fresco[lock]'") from error
     except StorageError as error:
         raise CannotLock(str(error)) from error
+
+
+async def _until_told(uri: str, watch: "Watch") -> str:
+    """As `digest_of`. A terminal that is closed, or a pipeline that is cancelled, leaves no download behind."""
+    from agent.storage.digest_of import digest_of
+
+    task = asyncio.current_task()
+    assert task is not None
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+    return await digest_of(uri, watch)
 
 
 def files(paths: Iterable[Path]) -> Iterator[Path]:

@@ -1,10 +1,18 @@
 """`fresco lock` changes the bytes of the digests and no others."""
 
+import asyncio
 import io
+import os
 import re
 import shutil
+import signal
 import stat
+import subprocess
+import sys
+import tarfile
+import threading
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -14,6 +22,7 @@ from hypothesis import strategies as st
 from render.cli import main
 from render.lock import CannotLock, locked
 from render.progress import Progress
+from tests.support.eventually import eventually
 from tests.support.models import serving_directory
 
 DIGEST = "sha256:" + "9f" * 32
@@ -325,6 +334,39 @@ def test_artifacts_behind_http_are_read_too(tmp_path: Path) -> None:
         path = _deployment(tmp_path, "a.yaml", f"{url}/model.tar.gz")
         assert main(["lock", "--quiet", str(path)]) == 0
     assert _digest_of("1") in path.read_text()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_what_is_ended_in_mid_download_leaves_nothing_behind(number: signal.Signals, tmp_path: Path) -> None:
+    class Endless(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            head = tarfile.TarInfo("model")
+            head.size = 1 << 30
+            self.wfile.write(head.tobuf() + bytes(1 << 20))
+            over.wait()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    over, temporary = threading.Event(), tmp_path / "temporary"
+    temporary.mkdir()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Endless)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    path = _deployment(tmp_path, "a.yaml", f"http://127.0.0.1:{server.server_address[1]}/model.tar")
+    before = path.read_bytes()
+    code = "import sys; from render.cli import main; sys.exit(main(['lock', sys.argv[1]]))"
+    environment = {**os.environ, "TMPDIR": str(temporary)}
+    with subprocess.Popen([sys.executable, "-c", code, str(path)], cwd=MODELS.parents[2], env=environment) as process:
+        asyncio.run(eventually(lambda: any(one.is_file() for one in temporary.rglob("*")), what="a download"))
+        process.send_signal(number)
+        assert process.wait() == 130
+    over.set()
+    server.shutdown()
+    server.server_close()
+    assert list(temporary.iterdir()) == []
+    assert path.read_bytes() == before
 
 
 def test_what_a_file_says_cannot_steer_the_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
