@@ -46,6 +46,7 @@ def test_a_path_may_be_written_as_people_write_it(path: str) -> None:
         ("deployment.rollout.deadlines.assetPreparation", ['  default  "30m"']),
         ("repository.rollout.maxFailedReplicas", ["  default  10"]),
         ("deployment.rollout.steps.1.soak", ['  default  "0"']),
+        ("deployment.rollout.reason", ["deployment.spec.rollout.reason: text of at least 1 character, optional"]),
         ("repository.clusters.gateway.implementation", ['  default  "envoy-gateway"']),
         ("repository.namespaces.fraud.storage", ['  example  ["s3://models/fraud/"]']),
         ("repository.namespaces.storage", ["repository.spec.namespaces.storage: a list, each item text, optional"]),
