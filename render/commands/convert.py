@@ -50,7 +50,8 @@ def run(options: argparse.Namespace) -> ExitCode:
     """As every command."""
     left: list[CannotConvert] = []
     by_root: dict[Path, list[Path]] = {}
-    for path in dict.fromkeys(files(options.paths or [options.directory])):
+    named = {path.resolve(): path for path in files(options.paths or [options.directory])}
+    for path in named.values():
         file = load_file(str(path), path.read_bytes())
         left += [CannotConvert(report.line(finding)) for finding in file.findings]
         if any(one.is_theirs for one in file.documents):
@@ -84,7 +85,7 @@ def _convert(folder: Path, paths: Iterable[Path], left: list[CannotConvert]) -> 
         after = _converted(path, before, repository, left)
         if after != before:
             changed.append((path, before, after))
-    names = {(path.parent.resolve() / path.name).relative_to(folder).as_posix(): after for path, _, after in changed}
+    names = {path.resolve().relative_to(folder).as_posix(): after for path, _, after in changed}
     prove(repository.loaded, replaced(repository.loaded, names), spec)
     return changed
 

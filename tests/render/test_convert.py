@@ -321,6 +321,19 @@ def test_without_a_path_everything_in_the_folder_that_is_named_is_converted_once
     assert capsys.readouterr().out == f"{repository / 'deployments.yaml'}: converted\n"
 
 
+@pytest.mark.parametrize("place", ["repository/link.yaml", "elsewhere.yaml"])
+def test_a_link_leads_to_the_file_that_is_converted(
+    place: str, repository: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    link, path = tmp_path / place, repository / "theirs.yaml"
+    path.write_text(COMMENTED)
+    link.symlink_to(path)
+    assert main(["convert", str(link), str(path)]) == 0
+    assert link.is_symlink()
+    assert "apiVersion: serving.fresco.dev" in path.read_text()
+    assert capsys.readouterr().out.count("converted") == 1
+
+
 def test_what_a_file_says_cannot_steer_the_terminal(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (repository / "a\x1b[2J.yaml").write_text(COMMENTED)
     (repository / "b\x1b[2J.yaml").write_text("a: [")
