@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from agent.storage import Watch
 
 _MODEL = ("spec", "model")
+_NEAR = 100  # characters between a key and its value, at most
 _LINE_END = re.compile(r"\r\n|\n|\r|$")
 
 Digester = Callable[[str], str]
@@ -201,28 +202,37 @@ def _edit(text: str, one: Computed) -> Edit | CannotLock:
     model, uri = places.exactly(_MODEL), places.exactly((*_MODEL, "uri"))
     if model is None or uri is None:
         return CannotLock(f"{one.model.place}: the model is written by an alias: write the digest by hand")
+    is_json = model.is_flow and _is_json(text, uri)
     there = places.exactly((*_MODEL, "digest"))
     if there is not None:
-        return _filled(text, there, one.digest)
+        return _filled(text, there, one.digest, is_json=is_json)
     if model.is_flow:
-        return Edit(uri.span[1], uri.span[1], f", digest: {one.digest}")
+        added = f'"digest": "{one.digest}"' if is_json else f"digest: {one.digest}"
+        return Edit(uri.span[1], uri.span[1], f", {added}")
     if _line_end(text, uri.span[0]).start() < uri.span[1]:
         return CannotLock(f"{one.model.place}: write the address on one line, or the digest by hand")
     return _added(text, uri, one.digest)
 
 
-def _filled(text: str, there: Place, digest: str) -> Edit:
-    """The key is there, with another digest, or with nothing or a word for nothing as its value."""
+def _is_json(text: str, uri: Place) -> bool:
+    """Whether key and address are in double quotes, as all text is in JSON, which shall stay JSON."""
+    start = uri.span[0]
+    return text[start] == '"' and text[max(0, start - _NEAR) : start].rstrip(": \t\r\n").endswith('"uri"')
+
+
+def _filled(text: str, there: Place, digest: str, *, is_json: bool) -> Edit:
+    """The key is there, with another digest, whose quotes stay, or with nothing or a word for nothing as its value."""
     start, end = there.span
-    gap = "" if text[start - 1].isspace() else " "
-    return Edit(start, end, gap + digest)
+    quote = text[start:end][:1] if text[start:end].startswith(("'", '"')) else '"' if is_json else ""
+    gap = "" if text[start - 1].isspace() or (quote and end > start) else " "
+    return Edit(start, end, f"{gap}{quote}{digest}{quote}")
 
 
 def _added(text: str, uri: Place, digest: str) -> Edit:
     """The key gets a line behind the address, which ends as lines do here."""
     end = _line_end(text, uri.span[1])
-    line_before = text[: uri.span[0]].rpartition("\n")[0]
-    newline = end.group() or ("\r\n" if line_before.endswith("\r") else "\n")
+    above = text.rfind("\n", 0, uri.span[0])
+    newline = end.group() or ("\r\n" if text[max(0, above - 1) : above] == "\r" else "\n")
     return Edit(end.start(), end.start(), f"{newline}{' ' * (uri.key.column - 1)}digest: {digest}")
 
 

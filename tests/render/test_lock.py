@@ -2,6 +2,8 @@
 
 import asyncio
 import io
+import itertools
+import json
 import os
 import re
 import shutil
@@ -50,7 +52,11 @@ STYLES = [
     ("{uri: s3://a/b, revision: x}", "{uri: s3://a/b, digest: NEW, revision: x}"),
     ("{revision: x, uri: 's3://a/b'}", "{revision: x, uri: 's3://a/b', digest: NEW}"),
     ("{revision: x, digest: , uri: s3://a/b}", "{revision: x, digest: NEW, uri: s3://a/b}"),
-    ('{"revision":"x","uri":"s3://a/b","name":"m"}', '{"revision":"x","uri":"s3://a/b", digest: NEW,"name":"m"}'),
+    ('{"revision":"x","uri":"s3://a/b","name":"m"}', '{"revision":"x","uri":"s3://a/b", "digest": "NEW","name":"m"}'),
+    ('{"revision": "x", "uri" : "s3://a/b"}', '{"revision": "x", "uri" : "s3://a/b", "digest": "NEW"}'),
+    ('{"uri": "s3://a/b", digest: , "revision": x}', '{"uri": "s3://a/b", digest: "NEW", "revision": x}'),
+    ('{"uri": "s3://a/b", "digest":, "revision": x}', '{"uri": "s3://a/b", "digest": "NEW", "revision": x}'),
+    ('{"uri": s3://a/b, revision: x}', '{"uri": s3://a/b, digest: NEW, revision: x}'),
     ("{revision: x,\n    uri: s3://a/b, # why\n    }", "{revision: x,\n    uri: s3://a/b, digest: NEW, # why\n    }"),
     # In lines.
     ("\n    revision: x\n    uri: s3://a/b", "\n    revision: x\n    uri: s3://a/b\n    digest: NEW"),
@@ -88,10 +94,22 @@ def test_what_cannot_be_spliced_is_said_and_left_alone(spec: str) -> None:
     assert locked("a.yaml", text.encode(), lambda _: DIGEST, again=False)[0] == text.encode()
 
 
+def test_json_stays_json() -> None:
+    compact = '{"uri":"s3://a/b","digest":null,"revision":"x"}'
+    assert spliced(f"{HEAD}spec: {{server: a, model: {compact}}}").count(f'"digest":"{DIGEST}"') == 1
+    model = {"revision": "x", "uri": "s3://a/b"}
+    head = {"apiVersion": "serving.fresco.dev/v1alpha1", "kind": "Deployment", "metadata": {"name": "a"}}
+    for indent, more in itertools.product((None, 2), ({}, {"digest": None})):
+        first = spliced(json.dumps({**head, "spec": {"server": "a", "model": {**model, **more}}}, indent=indent))
+        assert json.loads(first)["spec"]["model"]["digest"] == DIGEST
+        again = locked("a.yaml", first.encode(), lambda _: OLD, again=True)[0]
+        assert again.decode() == first.replace(DIGEST, OLD)
+
+
 def test_a_digest_that_is_there_stays_unless_it_is_asked_for_again() -> None:
     text = BLOCK.replace("# here\n", f"# here\n    digest: '{OLD}' # of last week\n")
     assert spliced(text) == text
-    assert spliced(text, again=True) == text.replace(f"'{OLD}'", DIGEST)
+    assert spliced(text, again=True) == text.replace(OLD, DIGEST)
 
 
 def test_a_deployment_that_is_not_valid_gets_no_digest_and_is_named() -> None:
@@ -103,7 +121,7 @@ def test_a_deployment_that_is_not_valid_gets_no_digest_and_is_named() -> None:
 
 # Files are made with marks where a digest belongs: at the end of a line, behind an address in braces, or in the place
 # of what is between the marks. So it is known byte by byte what has to come out.
-_MARKS = {"⟪+⟫": "", "⟪,⟫": "", "⟪⟫": "", "⟪~⟫": "~", "⟪null⟫": "null"}
+_MARKS = {"⟪+⟫": "", "⟪,⟫": "", "⟪json⟫": "", "⟪⟫": "", "⟪~⟫": "~", "⟪null⟫": "null"}
 _TEXT = st.text(
     st.characters(
         codec="utf-8",
@@ -126,7 +144,7 @@ _MORE = st.sampled_from(["name: m", "options: {a: 'b', c: \"d\"}", "memory: 2Gi"
 _FLOW = st.sampled_from(
     [
         "{uri: s3://a/b⟪,⟫, revision: x}",
-        '{"revision": "x",   "uri": "s3://a/b"⟪,⟫}',
+        '{"revision": "x",   "uri": "s3://a/b"⟪json⟫}',
         "{ revision: x, # why\n    uri: 's3://a/b'⟪,⟫\n    }",
         "{digest: ⟪~⟫, uri: s3://a/b, revision: x, }",
     ]
@@ -167,7 +185,12 @@ def _file(draw: st.DrawFn) -> tuple[str, str]:
     text = text if draw(st.booleans()) else text.rstrip("\n")
     line_end = draw(st.sampled_from(["\n", "\r\n"]))
     text = draw(st.sampled_from(["", "\ufeff"])) + text.replace("\n", line_end)
-    written = {"⟪+⟫": f"{line_end}    digest: {DIGEST}", "⟪,⟫": f", digest: {DIGEST}", "⟪⟫": f" {DIGEST}"}
+    written = {
+        "⟪+⟫": f"{line_end}    digest: {DIGEST}",
+        "⟪,⟫": f", digest: {DIGEST}",
+        "⟪json⟫": f', "digest": "{DIGEST}"',
+        "⟪⟫": f" {DIGEST}",
+    }
     return _replaced(text, _MARKS), _replaced(text, {**dict.fromkeys(_MARKS, DIGEST), **written})
 
 
