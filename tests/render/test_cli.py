@@ -170,6 +170,7 @@ def test_each_example_of_the_help_can_be_pasted(command: str) -> None:
     """What stands behind it is a comment to a shell too."""
     examples = re.findall("^  fresco (.+)$", import_module(f"render.commands.{command}").EXAMPLES, re.MULTILINE)
     for line in examples:
+        assert not re.search("  +(?!#| )", line), f"what it is for needs a # before it: {line}"
         words = shlex.split(re.sub("[<>] [^ ]+", "", line), comments=True)
         assert words[0] == command
         cli.parser(words).parse_args(words)
