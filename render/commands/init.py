@@ -18,6 +18,8 @@ examples:
   fresco init models   # the same in a folder, which is made if need be
 """
 
+PRE_COMMIT_FILE: Final = ".pre-commit-config.yaml"
+
 _NEXT: Final = (
     ("pre-commit install", "commits are checked before they are made"),
     ("fresco new deployment NAME --namespace example --server cpu-a", "a model to serve"),
@@ -32,10 +34,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> ExitCode:
-    """As every command. Raises AlreadyThere, and then nothing was written."""
-    files = first_files()
-    there = [path for path in files if (options.directory / path).exists()]
-    if there:
+    """As every command. Raises AlreadyThere, and then nothing was written.
+
+    A configuration of pre-commit that is there is not in the way: most repositories have one.
+    """
+    there = [path for path in first_files() if (options.directory / path).exists()]
+    files = {path: text for path, text in first_files().items() if path not in there}
+    if there == [PRE_COMMIT_FILE]:
+        path = options.directory / PRE_COMMIT_FILE
+        sys.stderr.write(f"fresco: {path} is there and stays: add hooks that run fresco lock and fresco validate\n")
+    elif there:
         raise AlreadyThere(f"{options.directory} has {', '.join(there)} already: nothing was written")
     for path, text in files.items():
         (options.directory / path).parent.mkdir(parents=True, exist_ok=True)
@@ -69,7 +77,7 @@ def first_files() -> Mapping[str, str]:
     )
     return {
         REPOSITORY_FILE: templates.repository(),
-        ".pre-commit-config.yaml": templates.pre_commit(),
+        PRE_COMMIT_FILE: templates.pre_commit(),
         "example/servers/cpu-a.yaml": templates.server(
             name="cpu-a", namespace="example", version=templates.DEFAULT_VERSION
         ),

@@ -90,6 +90,17 @@ def test_init_writes_over_nothing_and_names_what_is_there(repository: Path, caps
     assert not (repository / ".pre-commit-config.yaml").exists()
 
 
+def test_a_repository_that_has_hooks_already_keeps_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    hooks = tmp_path / ".pre-commit-config.yaml"
+    hooks.write_text("repos: []\n")
+    assert main(["init", str(tmp_path)]) == 0
+    output = capsys.readouterr()
+    assert hooks.read_text() == "repos: []\n"
+    assert (tmp_path / "fresco.yaml").is_file()
+    assert output.err == f"fresco: {hooks} is there and stays: add hooks that run fresco lock and fresco validate\n"
+    assert str(hooks) not in output.out
+
+
 def test_init_says_what_it_wrote_and_what_comes_next(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["init", str(tmp_path)]) == 0
     lines = capsys.readouterr().out.splitlines()
