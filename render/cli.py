@@ -35,12 +35,12 @@ _COMPLETES: Final = "_ARGCOMPLETE"  # a shell's script sets it
 
 _EXAMPLES = """\
 examples:
-  fresco validate                           what is wrong in this repository, all of it
-  fresco diff                               what the changes in the working tree will do
-  fresco lock deployments/scorer.yaml       write down the digest of its model
-  fresco render --revision clusters/prod    exactly what the agent has written there
-  fresco status                             where everything stands, what needs a person first
-  fresco COMMAND --help                     more of each command
+  fresco validate                            # what is wrong in this repository, all of it
+  fresco diff                                # what the changes in the working tree will do
+  fresco lock fraud/deployments/scorer.yaml  # write down the digest of its model
+  fresco render --revision clusters/prod     # exactly what the agent has written there
+  fresco status                              # where everything stands, what needs a person first
+  fresco COMMAND --help                      # more of each command
 """
 
 
@@ -61,7 +61,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return int(ExitCode.FINE)
     except OSError as error:
-        return _fail(str(error), ExitCode.WRONG_USE)
+        what = error.strerror or str(error)
+        return _fail(f"{error.filename}: {what}" if error.filename else what, ExitCode.WRONG_USE)
     except KeyboardInterrupt:
         return 130
     except Exception as error:  # noqa: BLE001 - the last resort: say that it is ours, without a traceback
@@ -95,5 +96,7 @@ def _complete() -> None:
 
 
 def _fail(message: str, code: ExitCode) -> int:
-    sys.stderr.write(f"fresco: {message}\n")
+    from render.characters import printable
+
+    sys.stderr.write(f"fresco: {printable(message)}\n")
     return int(code)

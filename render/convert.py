@@ -73,11 +73,10 @@ def edit(of: Source, document: Document, value: Mapping[str, Any]) -> Edit:
     if document.places().at(()).value.column != 1:
         raise CannotConvert("the document does not begin a line: put it below its ---")
     last = _last_line(of, document)
-    ending = "\r" if of.lines[document.line - 1].endswith("\r") else ""
     begin = bisect_left(of.comments, document.line, key=_line)
     own = of.comments[begin : bisect_right(of.comments, last, lo=begin, key=_line)]
     made = _written(document, value, gather(of.text, own, document.places()))
-    return Edit(document, value, document.line, last, [f"{line}{ending}" for line in made])
+    return Edit(document, value, document.line, last, _ended(made, of, document.line, last))
 
 
 def converted(of: Source, edits: Sequence[Edit]) -> bytes:
@@ -118,6 +117,14 @@ def _meaning(wanted: Wanted) -> dict[str, object]:
 
 def _accepted(one: WantedServer | WantedDeployment | Kept) -> object:
     return "kept" if isinstance(one, Kept) else replace(one, source="", findings=())
+
+
+def _ended(made: Sequence[str], of: Source, first: int, last: int) -> list[str]:
+    """The lines `made` in place of those from `first` to `last`, with carriage returns where these have them. The last
+    line of a file has no end, so that the one before it tells."""
+    pattern = of.lines[first - 1 if first < len(of.lines) else max(first - 2, 0)]
+    inner, end = ("\r" if line.endswith("\r") else "" for line in (pattern, of.lines[last - 1]))
+    return [*(f"{line}{inner}" for line in made[:-1]), f"{made[-1]}{end}"]
 
 
 def _line(comment: Comment) -> int:

@@ -27,10 +27,10 @@ _WORDS = {
 }
 _BOUNDS = (("minimum", "≥"), ("exclusiveMinimum", ">"), ("maximum", "≤"), ("exclusiveMaximum", "<"))
 _SIZES = (
-    ("minLength", "least", "characters"),
-    ("maxLength", "most", "characters"),
-    ("minItems", "least", "items"),
-    ("maxItems", "most", "items"),
+    ("minLength", "least", "character"),
+    ("maxLength", "most", "character"),
+    ("minItems", "least", "item"),
+    ("maxItems", "most", "item"),
 )
 
 
@@ -184,9 +184,13 @@ def expected(schema: Mapping[str, Any]) -> str:
     if "enum" in schema:
         return listed(schema["enum"])
     bounds = " and ".join(f"{sign} {schema[name]}" for name, sign in _BOUNDS if name in schema)
-    sizes = " and ".join(f"at {word} {schema[name]} {what}" for name, word, what in _SIZES if name in schema)
+    sizes = " and ".join(f"at {word} {_count(schema[name], what)}" for name, word, what in _SIZES if name in schema)
     kind = _WORDS.get(str(schema.get("type")), "a mapping")  # a reference: all our definitions but enums are
     return " ".join(part for part in (kind, bounds, _form(schema), sizes and f"of {sizes}") if part)
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _form(schema: Mapping[str, Any]) -> str:

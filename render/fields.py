@@ -1,7 +1,7 @@
 """The fields that people write, explained from the JSON Schemas: type, bounds, default, example, fields below. Pure.
 
 A path begins with a kind and leads through the fields: `deployment.rollout.steps.weight`. `spec` may be left out, and
-so may the items of a list and the names in a mapping.
+so may the items of a list, which findings count (`steps.0.weight`), and the names in a mapping.
 """
 
 import json
@@ -81,6 +81,8 @@ def _step(field: Field, name: str, path: str) -> Field:
     found = {one.path[-1]: one for one in _fields(field.path, field.schema)}
     if name in found:
         return found[name]
+    if name.isdigit() and field.schema.get("type") == "array":
+        return field
     names_anything = _values(field.schema)
     if names_anything is not None:
         return Field((*field.path, name), _resolved(field.path[0], names_anything), is_required=False)

@@ -6,6 +6,7 @@ Before it is written the result is read again, by two readers, and has to say wh
 
 import asyncio
 import re
+import signal
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from copy import deepcopy
@@ -19,13 +20,14 @@ from render.files import is_folder
 from render.load import every_places, is_yaml, load_file, read_by_another
 from render.repository import WorkingTree
 from render.resource import DEPLOYMENT, Resource, identify
-from render.write import replace_file
+from render.write import replace_if_same
 from schemas.resources import Deployment
 
 if TYPE_CHECKING:
     from agent.storage import Watch
 
 _MODEL = ("spec", "model")
+_NEAR = 100  # characters between a key and its value, at most
 _LINE_END = re.compile(r"\r\n|\n|\r|$")
 
 Digester = Callable[[str], str]
@@ -78,15 +80,27 @@ def storage_digest(uri: str, follow: "Callable[[str], AbstractContextManager[Wat
     `follow(name)` follows the download; the name is the address without what may be secret.
     """
     from agent.storage import StorageError, public
-    from agent.storage.digest_of import digest_of
 
     try:
         with follow(public(uri)) as watch:
-            return asyncio.run(digest_of(uri, watch))
+            return asyncio.run(_until_told(uri, watch))
+    except asyncio.CancelledError as error:
+        raise KeyboardInterrupt from error
     except ImportError as error:
         raise CannotLock(f"{error.name} is missing: pip install 'fresco[lock]'") from error
     except StorageError as error:
         raise CannotLock(str(error)) from error
+
+
+async def _until_told(uri: str, watch: "Watch") -> str:
+    """As `digest_of`. A terminal that is closed, or a pipeline that is cancelled, leaves no download behind."""
+    from agent.storage.digest_of import digest_of
+
+    task = asyncio.current_task()
+    assert task is not None
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+    return await digest_of(uri, watch)
 
 
 def files(paths: Iterable[Path]) -> Iterator[Path]:
@@ -117,11 +131,9 @@ def lock(path: Path, digester: Digester, *, again: bool) -> Iterator[Computed | 
     """
     before = path.read_bytes()
     after, results = locked(str(path), before, digester, again=again)
-    if after != before:
-        if path.read_bytes() != before:
-            yield CannotLock(f"{path}: it was changed in the meantime: run fresco lock again")
-            return
-        replace_file(path, after)
+    if after != before and not replace_if_same(path, before, after):
+        yield CannotLock(f"{path}: it was changed in the meantime: run fresco lock again")
+        return
     yield from results
 
 
@@ -190,28 +202,37 @@ def _edit(text: str, one: Computed) -> Edit | CannotLock:
     model, uri = places.exactly(_MODEL), places.exactly((*_MODEL, "uri"))
     if model is None or uri is None:
         return CannotLock(f"{one.model.place}: the model is written by an alias: write the digest by hand")
+    is_json = model.is_flow and _is_json(text, uri)
     there = places.exactly((*_MODEL, "digest"))
     if there is not None:
-        return _filled(text, there, one.digest)
+        return _filled(text, there, one.digest, is_json=is_json)
     if model.is_flow:
-        return Edit(uri.span[1], uri.span[1], f", digest: {one.digest}")
+        added = f'"digest": "{one.digest}"' if is_json else f"digest: {one.digest}"
+        return Edit(uri.span[1], uri.span[1], f", {added}")
     if _line_end(text, uri.span[0]).start() < uri.span[1]:
         return CannotLock(f"{one.model.place}: write the address on one line, or the digest by hand")
     return _added(text, uri, one.digest)
 
 
-def _filled(text: str, there: Place, digest: str) -> Edit:
-    """The key is there, with another digest, or with nothing or a word for nothing as its value."""
+def _is_json(text: str, uri: Place) -> bool:
+    """Whether key and address are in double quotes, as all text is in JSON, which shall stay JSON."""
+    start = uri.span[0]
+    return text[start] == '"' and text[max(0, start - _NEAR) : start].rstrip(": \t\r\n").endswith('"uri"')
+
+
+def _filled(text: str, there: Place, digest: str, *, is_json: bool) -> Edit:
+    """The key is there, with another digest, whose quotes stay, or with nothing or a word for nothing as its value."""
     start, end = there.span
-    gap = "" if text[start - 1].isspace() else " "
-    return Edit(start, end, gap + digest)
+    quote = text[start:end][:1] if text[start:end].startswith(("'", '"')) else '"' if is_json else ""
+    gap = "" if text[start - 1].isspace() or (quote and end > start) else " "
+    return Edit(start, end, f"{gap}{quote}{digest}{quote}")
 
 
 def _added(text: str, uri: Place, digest: str) -> Edit:
     """The key gets a line behind the address, which ends as lines do here."""
     end = _line_end(text, uri.span[1])
-    line_before = text[: uri.span[0]].rpartition("\n")[0]
-    newline = end.group() or ("\r\n" if line_before.endswith("\r") else "\n")
+    above = text.rfind("\n", 0, uri.span[0])
+    newline = end.group() or ("\r\n" if text[max(0, above - 1) : above] == "\r" else "\n")
     return Edit(end.start(), end.start(), f"{newline}{' ' * (uri.key.column - 1)}digest: {digest}")
 
 

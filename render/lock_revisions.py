@@ -75,6 +75,15 @@ def lock_revisions(
             yield NotAdded(file)
 
 
+def unlocked(file: str, content: bytes) -> Iterator[CannotLock]:
+    """The Deployments of theirs in `content`, which is text alone: no repository has a lock file for it."""
+    for document in load_file(file, content).documents:
+        form = compat.read(document, None) if document.is_theirs else None
+        if isinstance(form, OwnForm) and form.kind == DEPLOYMENT and not form.is_deleted:
+            why = f"the digest of {form.key} belongs into {FILE_NAME}: name the file instead of -"
+            yield CannotLock(f"{file}:{document.line}: {why}")
+
+
 def _is_locked(folder: Path) -> bool:
     """Whether `folder` is the root of a repository with a lock file."""
     return (folder / FILE_NAME).is_file() and root_of(folder) == folder

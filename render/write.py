@@ -71,6 +71,15 @@ def replace_file(path: Path, content: bytes) -> None:
         raise
 
 
+def replace_if_same(path: Path, before: bytes, after: bytes) -> bool:
+    """Writes a person's file as `replace_file` does, and gives True, unless somebody has changed it from `before` in
+    the meantime. Raises OSError."""
+    if path.read_bytes() != before:
+        return False
+    replace_file(path, after)
+    return True
+
+
 def _mode(path: Path) -> int:
     """The permissions of the file at `path`; where there is none, those that this process gives to new files."""
     if path.exists():

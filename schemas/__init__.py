@@ -14,6 +14,9 @@ API_VERSION: Final = "serving.fresco.dev/v1alpha1"
 WRITTEN = ("repository", "inferenceserver", "deployment")
 """The contracts of what people write."""
 
+THEIRS = ("michelangelo-inferenceserver", "michelangelo-deployment")
+"""The contracts of what people have written for Michelangelo."""
+
 NAMES = (
     *WRITTEN,
     "repository-status",
@@ -26,8 +29,7 @@ NAMES = (
     "overview",
     "verdicts",
     "lock",
-    "michelangelo-inferenceserver",
-    "michelangelo-deployment",
+    *THEIRS,
 )
 
 

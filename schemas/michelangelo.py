@@ -58,6 +58,7 @@ class TheirBackend(StrEnum):
     LLM_D = "BACKEND_TYPE_LLM_D"
     DYNAMO = "BACKEND_TYPE_DYNAMO"
     TORCHSERVE = "BACKEND_TYPE_TORCHSERVE"
+    KSERVE = "BACKEND_TYPE_KSERVE"
 
 
 class OwnerSpec(Contract, frozen=True, kw_only=True):
@@ -102,7 +103,7 @@ class DecomSpec(Contract, frozen=True, kw_only=True):
 class TheirServerSpec(Contract, frozen=True, kw_only=True):
     """A fleet of equal instances."""
 
-    backend_type: TheirBackend
+    backend_type: Annotated[TheirBackend, Meta(description="The serving framework; Fresco serves BACKEND_TYPE_TRITON.")]
     tenancy_type: TenancyType = TenancyType.DEDICATED
     owner_spec: OwnerSpec = OwnerSpec()
     init_spec: InitSpec = InitSpec()
@@ -219,6 +220,7 @@ class TheirDeploymentSpec(Contract, frozen=True, kw_only=True):
     model_family: Annotated[Reference, Meta(description="The family that the model is of.")] | None = None
     owner: User = User()
     shadow_spec: ShadowSpec = ShadowSpec()
+    health_check_config: Annotated[Whatever, Meta(description="What is asked before the next zone.")] = {}
     resource_links: Annotated[dict[str, str], Meta(description="Links for people.")] = {}
 
 

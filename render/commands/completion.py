@@ -9,8 +9,10 @@ from render.errors import ExitCode
 EXAMPLES = """\
 examples:
   fresco completion bash > ~/.local/share/bash-completion/completions/fresco
-  fresco completion zsh > ~/.zfunc/_fresco   where ~/.zfunc is in fpath, before compinit
+  fresco completion zsh > ~/.zfunc/_fresco   # where ~/.zfunc is in fpath, before compinit
   fresco completion fish > ~/.config/fish/completions/fresco.fish
+
+Where the folder is missing, mkdir -p makes it. For the running shell alone: eval "$(fresco completion bash)".
 """
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from render import compat, report, top
+from render.characters import printable
 from render.compat import OwnForm
 from render.convert import CannotConvert, Edit, Source, converted, edit, prove, replaced, source
 from render.document import Document, Loaded
@@ -15,14 +16,14 @@ from render.load import load, load_file
 from render.lock import files
 from render.repository import WorkingTree
 from render.root import root_of
-from render.write import replace_file
+from render.write import replace_if_same
 from schemas.resources import RepositorySpec
 from schemas.status import Finding
 
 EXAMPLES = """\
 examples:
-  fresco convert --stdout fraud/scorer.yaml   what it would be
-  fresco convert                              rewrite all of Michelangelo's resources here
+  fresco convert --stdout fraud/scorer.yaml   # what it would be
+  fresco convert                              # rewrite all of Michelangelo's resources here
 """
 
 
@@ -37,7 +38,11 @@ class _Repository(NamedTuple):
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """As every command."""
-    parser.add_argument("paths", nargs="*", type=Path, metavar="PATH", help="files or folders (default: here)")
+    parser.add_argument("paths", nargs="*", type=Path, metavar="PATH", help="files or folders (default: DIR)")
+    parser.add_argument(
+        "-C", dest="directory", type=Path, default=Path(), metavar="DIR", help="the repository (default: here)"
+    )
+    parser.add_argument("-q", "--quiet", action="store_true", help="say only what is wrong")
     parser.add_argument("--stdout", action="store_true", help="print the files, and write none")
 
 
@@ -45,39 +50,44 @@ def run(options: argparse.Namespace) -> ExitCode:
     """As every command."""
     left: list[CannotConvert] = []
     by_root: dict[Path, list[Path]] = {}
-    for path in files(options.paths or [Path()]):
+    named = {path.resolve(): path for path in files(options.paths or [options.directory])}
+    for path in named.values():
         file = load_file(str(path), path.read_bytes())
         left += [CannotConvert(report.line(finding)) for finding in file.findings]
         if any(one.is_theirs for one in file.documents):
             by_root.setdefault(root_of(path), []).append(path)
     for folder, paths in by_root.items():
-        left += _convert(folder, paths, is_printed=options.stdout)
+        for path, before, after in _convert(folder, paths, left):
+            if options.stdout:
+                sys.stdout.write(f"---\n# {printable(str(path))}\n{after.decode('utf-8-sig')}")
+            elif not replace_if_same(path, before, after):
+                left.append(CannotConvert(f"{path}: it was changed in the meantime: run fresco convert again"))
+            elif not options.quiet:
+                sys.stdout.write(f"{printable(str(path))}: converted\n")
     for one in left:
-        sys.stderr.write(f"fresco: {one}\n")
+        sys.stderr.write(f"fresco: {printable(str(one))}\n")
     return ExitCode.FINDINGS if left else ExitCode.FINE
 
 
-def _convert(folder: Path, paths: Iterable[Path], *, is_printed: bool) -> list[CannotConvert]:
-    """Converts what can be of `paths`, files of the repository in `folder`, and gives why the rest cannot.
+def _convert(folder: Path, paths: Iterable[Path], left: list[CannotConvert]) -> list[tuple[Path, bytes, bytes]]:
+    """Those of `paths`, files of the repository in `folder`, that change, with what they say before and after. `left`
+    gets a line for each document that cannot be converted.
 
-    Raises CannotConvert, and writes nothing, when it would not mean the same.
+    Raises CannotConvert when it would not mean the same.
     """
     spec = top.spec(folder)
     if spec is None:
         raise CannotConvert(f"{folder / 'fresco.yaml'} is missing or broken: `fresco validate` says how")
     repository = _Repository(folder, spec, load(WorkingTree(folder)), top.digests(folder).by_address)
-    left: list[CannotConvert] = []
-    changed: dict[Path, bytes] = {}
+    changed: list[tuple[Path, bytes, bytes]] = []
     for path in paths:
         before = path.read_bytes()
         after = _converted(path, before, repository, left)
         if after != before:
-            changed[path] = after
-    names = {(path.parent.resolve() / path.name).relative_to(folder).as_posix(): one for path, one in changed.items()}
+            changed.append((path, before, after))
+    names = {path.resolve().relative_to(folder).as_posix(): after for path, _, after in changed}
     prove(repository.loaded, replaced(repository.loaded, names), spec)
-    for path, content in changed.items():
-        _put(path, content, is_printed=is_printed)
-    return left
+    return changed
 
 
 def _converted(path: Path, content: bytes, repository: _Repository, left: list[CannotConvert]) -> bytes:
@@ -131,11 +141,3 @@ def _tell(form: OwnForm) -> None:
     """Fields that were not honoured, and that Fresco's form has no place for."""
     for finding in form.findings:
         sys.stderr.write(f"{report.line(finding)}\n")
-
-
-def _put(path: Path, content: bytes, *, is_printed: bool) -> None:
-    if is_printed:
-        sys.stdout.write(f"---\n# {path}\n{content.decode('utf-8-sig')}")
-    else:
-        replace_file(path, content)
-        sys.stdout.write(f"{path}: converted\n")

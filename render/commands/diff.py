@@ -30,10 +30,10 @@ from schemas.status import Tree
 
 EXAMPLES = """\
 examples:
-  fresco diff                              what the working tree changes since it left main
-  fresco diff main~1 main --cluster prod   what the last commit has changed in one cluster
-  fresco diff --format markdown            for a comment on a pull request
-  fresco diff --objects                    with each Kubernetes object's own diff
+  fresco diff                              # what the working tree changes since it left main
+  fresco diff main~1 main --cluster prod   # what the last commit has changed in one cluster
+  fresco diff --format markdown            # for a comment on a pull request
+  fresco diff --objects                    # with each Kubernetes object's own diff
 """
 
 Comments = Mapping[str, Sequence[Comment]]

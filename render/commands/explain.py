@@ -14,9 +14,9 @@ from render.rules.table import RULES
 
 EXAMPLES = """\
 examples:
-  fresco explain FR042                      what this rule asks for, and why
-  fresco explain deployment.rollout.steps   what this field is for, and what may be in it
-  fresco explain                            all rules, a line each
+  fresco explain FR042                      # what this rule asks for, and why
+  fresco explain deployment.rollout.steps   # what this field is for, and what may be in it
+  fresco explain                            # all rules, a line each
 """
 
 _READING = "What an example leaves out is right, and a field that is null is not there at all."

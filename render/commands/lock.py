@@ -12,20 +12,21 @@ from render.addresses import public
 from render.characters import printable
 from render.errors import ExitCode
 from render.lock import CannotLock, Computed, Digester, check, files, lock, locked, storage_digest
-from render.lock_revisions import Dropped, NotAdded, check_revisions, lock_revisions
+from render.lock_revisions import Dropped, NotAdded, check_revisions, lock_revisions, unlocked
 from render.progress import following
 from render.root import shown_from
 
 EXAMPLES = """\
 examples:
-  fresco lock deployments/scorer.yaml       write down the digest of its model
-  fresco lock                               those of all models here that have none
-  fresco lock --update fraud                those of a folder again, where an address has changed
-  fresco lock --check                       compare all of them with what is there now, write nothing
-  fresco lock - < draft.yaml > scorer.yaml  as a filter
+  fresco lock fraud/deployments/scorer.yaml  # write down the digest of its model
+  fresco lock                                # those of all models here that have none
+  fresco lock --update fraud                 # those of a folder again, where an address has changed
+  fresco lock --check                        # compare all of them with what is there now, write nothing
+  fresco lock - < draft.yaml > scorer.yaml   # as a filter
 """
 
 _STDIN: Final = Path("-")
+_NAME: Final = "<stdin>"
 _Result = Computed | Dropped | NotAdded | CannotLock
 
 
@@ -65,10 +66,11 @@ def _results(options: argparse.Namespace, digester: Digester) -> Iterator[_Resul
 def _filter(options: argparse.Namespace, digester: Digester) -> ExitCode:
     """What is printed is the file alone, so that what was done to it goes to standard error."""
     content = sys.stdin.buffer.read()
-    after, results = locked("<stdin>", content, digester, again=options.update or options.check)
+    after, results = locked(_NAME, content, digester, again=options.update or options.check)
     if not options.check:
         sys.stdout.buffer.write(after)
-    failed = [_say(one, options, sys.stdout if options.check else sys.stderr) for one in results]
+    out = sys.stdout if options.check else sys.stderr
+    failed = [_say(one, options, out) for one in (*results, *unlocked(_NAME, content))]
     return ExitCode.FINDINGS if any(failed) else ExitCode.FINE
 
 

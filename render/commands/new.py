@@ -17,9 +17,9 @@ from schemas.resources import Gateway, Grant, Images, InferenceServer, Repositor
 
 EXAMPLES = """\
 examples:
-  fresco new server gpu-a --namespace fraud                     fraud/servers/gpu-a.yaml
-  fresco new deployment scorer --namespace fraud --server gpu-a fraud/deployments/scorer.yaml
-  fresco new server gpu-a --namespace fraud --output -          print it
+  fresco new server gpu-a --namespace fraud                       # fraud/servers/gpu-a.yaml
+  fresco new deployment scorer --namespace fraud --server gpu-a   # fraud/deployments/scorer.yaml
+  fresco new server gpu-b --namespace fraud --output -            # print it
 
 The repository is the first folder upwards with a fresco.yaml. FILE is looked up from the current folder.
 """

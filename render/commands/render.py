@@ -17,9 +17,9 @@ from schemas.status import Finding, Tree
 
 EXAMPLES = """\
 examples:
-  fresco render --cluster prod                 the manifests after all rollouts of the working tree
-  fresco render --revision main --output out   those of a commit, into a folder
-  fresco render --revision clusters/prod       exactly what the agent has written there
+  fresco render --cluster prod                 # the manifests after all rollouts of the working tree
+  fresco render --revision main --output out   # those of a commit, into a folder
+  fresco render --revision clusters/prod       # exactly what the agent has written there
 """
 
 

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import schemas
+from render.document import Document
 from render.editor import FOLDER, line, schema_name
 from render.errors import ExitCode, FrescoError
 from render.load import load_file
@@ -14,11 +15,11 @@ from render.root import root_of
 
 EXAMPLES = """\
 examples:
-  fresco schema deployment                     print it
-  fresco schema                                which there are
-  fresco schema change                         of what `fresco diff --format json` prints
-  fresco schema --output .fresco/schemas       write those of people's files, for editors
-  fresco schema --line fraud/servers/a.yaml    the line with which an editor checks that file
+  fresco schema deployment                     # print it
+  fresco schema                                # which there are
+  fresco schema change                         # of what `fresco diff --format json` prints
+  fresco schema --output .fresco/schemas       # write those of people's files, for editors
+  fresco schema --line fraud/servers/a.yaml    # the line with which an editor checks that file
 
 Unless --output says where they are, schemas are in .fresco/schemas of the repository, which is the first folder
 upwards with a fresco.yaml. DIR and FILE are looked up from the current folder.
@@ -39,7 +40,7 @@ def run(options: argparse.Namespace) -> ExitCode:
     """As every command. Raises FrescoError where `--line` cannot tell the kind."""
     folder = options.output or _root(options) / FOLDER
     if options.output is not None:
-        for kind in [options.kind] if options.kind else schemas.WRITTEN:
+        for kind in [options.kind] if options.kind else [*schemas.WRITTEN, *schemas.THEIRS]:
             sys.stdout.write(f"{_write(folder, kind)}\n")
     if options.line is not None:
         schema = folder / schema_name(options.kind or _kind(options.line))
@@ -65,12 +66,15 @@ def _text(kind: str) -> str:
 
 
 def _kind(file: Path) -> str:
-    """The kind of what is in `file`. Raises FrescoError for a file of several kinds, or none."""
-    loaded = load_file(str(file), file.read_bytes()) if file.is_file() else None
-    found = [identify(document) for document in (loaded.documents if loaded is not None else ())]
-    kinds = {one.kind for one in found if isinstance(one, Resource)}
-    if len(kinds) != 1:
+    """The schema, one of `schemas.NAMES`, of what is in `file`. Raises FrescoError where there are several, or none."""
+    documents = load_file(str(file), file.read_bytes()).documents if file.is_file() else ()
+    found = {_schema(document, one.kind) for document in documents if isinstance(one := identify(document), Resource)}
+    if len(found) != 1:
         raise FrescoError(
-            f"{file} holds {' and '.join(sorted(kinds)) or 'no resource'}: say which kind: fresco schema KIND"
+            f"{file} holds {' and '.join(sorted(found)) or 'no resource'}: say which kind: fresco schema KIND"
         )
-    return kinds.pop().lower()
+    return found.pop()
+
+
+def _schema(document: Document, kind: str) -> str:
+    return f"michelangelo-{kind.lower()}" if document.is_theirs else kind.lower()

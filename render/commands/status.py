@@ -30,10 +30,10 @@ from schemas.verdicts import Verdict, Verdicts
 INTERVAL: Final = 2.0  # seconds between looks of --watch and --wait
 EXAMPLES = """\
 examples:
-  fresco status                            all deployments, what needs a person first
-  fresco status fraud/scorer               the timeline of one
-  fresco status --watch                    looks again every 2 s, until Ctrl-C
-  fresco status --wait HEAD --timeout 1h   until all that the commit asks for is served, for a pipeline
+  fresco status                            # all deployments, what needs a person first
+  fresco status fraud/scorer               # the timeline of one
+  fresco status --watch                    # looks again every 2 s, until Ctrl-C
+  fresco status --wait HEAD --timeout 1h   # until all that the commit asks for is served, for a pipeline
 
 PROVEN: pods that are on record as having proven what they are told to serve, of the fewest that the server is to have.
 AGE: time in the stage. A resource belongs to the commit of --wait if it asks for something else of it than its parent,

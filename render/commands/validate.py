@@ -28,11 +28,11 @@ SEVERITIES: Final = ("error", "warning")
 
 EXAMPLES = """\
 examples:
-  fresco validate                                   what is wrong in this repository, all of it
-  fresco validate prod/fraud                        what of it concerns that folder
-  fresco validate --format sarif > findings.sarif   for a service that scans code
-  fresco validate --ignore FR043,FR044              all but two rules
-  fresco validate - --stdin-name a.yaml < buffer    a.yaml as it is in an editor
+  fresco validate                                   # what is wrong in this repository, all of it
+  fresco validate prod/fraud                        # what of it concerns that folder
+  fresco validate --format sarif > findings.sarif   # for a service that scans code
+  fresco validate --ignore FR043,FR044              # all but two rules
+  fresco validate - --stdin-name a.yaml < buffer    # a.yaml as it is in an editor
 
 The repository is the first folder upwards with a fresco.yaml. It is checked as a whole, whatever of it is shown.
 DIR and PATHs are looked up from the current folder, and paths are printed as they are seen from there.

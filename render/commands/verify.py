@@ -15,9 +15,9 @@ from render.verify.replay import Verified, replay
 
 EXAMPLES = """\
 examples:
-  fresco verify                            every commit of the cluster's branch
-  fresco verify --cluster prod v1..        those after a tag
-  fresco verify clusters/prod~20..         the last 20
+  fresco verify                            # every commit of the cluster's branch
+  fresco verify --cluster prod v1..        # those after a tag
+  fresco verify clusters/prod~20..         # the last 20
 
 It renders the manifests of each commit from the commit's own status and compares them byte for byte, and looks whether
 each stage change is one that the rules allow, with the evidence that they ask for. Of a commit that another version of

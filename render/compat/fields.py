@@ -194,6 +194,12 @@ UNHONOURED: Final[Mapping[str, tuple[Unhonoured, ...]]] = {
             "write rolling, and rollout.analysis in fresco.yaml",
         ),
         Unhonoured(
+            ("spec", "healthCheckConfig"),
+            False,
+            "no metrics are queried: the servers themselves tell of failures and latency",
+            "write rollout.analysis in fresco.yaml",
+        ),
+        Unhonoured(
             (*_SHADOW, "trafficPercentage"),
             False,
             "whole percents are copied, and this is rounded up",

@@ -1,9 +1,11 @@
 """The program from outside: what it prints, what it writes, how it ends."""
 
 import re
+import shlex
 import shutil
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -113,6 +115,7 @@ def test_wrong_use_ends_with_2_and_one_line(arguments: list[str], capsys: pytest
     output = capsys.readouterr()
     assert output.err.startswith("fresco: ")
     assert output.err.count("\n") == 1
+    assert "Errno" not in output.err
     assert output.out == ""
 
 
@@ -160,6 +163,17 @@ def test_help_has_an_example(command: str | None, capsys: pytest.CaptureFixture[
     with pytest.raises(SystemExit, match="0"):
         main([*([command] if command else []), "--help"])
     assert f"\nexamples:\n  fresco {command or ''}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", cli.COMMANDS)
+def test_each_example_of_the_help_can_be_pasted(command: str) -> None:
+    """What stands behind it is a comment to a shell too."""
+    examples = re.findall("^  fresco (.+)$", import_module(f"render.commands.{command}").EXAMPLES, re.MULTILINE)
+    for line in examples:
+        assert not re.search("  +(?!#| )", line), f"what it is for needs a # before it: {line}"
+        words = shlex.split(re.sub("[<>] [^ ]+", "", line), comments=True)
+        assert words[0] == command
+        cli.parser(words).parse_args(words)
 
 
 @pytest.mark.parametrize(("arguments", "foreign"), [("--help", {"agent", "pygit2", "msgspec"}), ("lock -h", {"agent"})])

@@ -112,6 +112,14 @@ def test_line_ends_and_neighbours_stay() -> None:
     assert convert(text.replace("\n", "\r\n")) == (before + CONVERTED.rstrip("\n") + after).replace("\n", "\r\n")
 
 
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+def test_a_line_end_that_is_missing_at_the_end_stays_missing(line_end: str) -> None:
+    text, expected = (one.removesuffix("# At the end.\n").rstrip("\n") for one in (COMMENTED, CONVERTED))
+    assert convert(text.replace("\n", line_end)) == expected.replace("\n", line_end)
+    head, one_line = f"a: b{line_end}---{line_end}", f"{{{HEAD}{SPEC}}}".replace("\n", ", ")
+    assert convert(head + one_line) == head + convert(HEAD + SPEC).replace("\n", line_end)
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -284,6 +292,55 @@ def test_it_needs_a_repository(tmp_path: Path, capsys: pytest.CaptureFixture[str
     (tmp_path / "fresco.yaml").write_text("apiVersion: serving.fresco.dev/v1alpha1\nkind: Repository\n")
     assert main(["convert", str(path)]) == 1
     assert "fresco.yaml is missing or broken" in capsys.readouterr().err
+
+
+def test_what_a_person_writes_meanwhile_is_not_lost(
+    repository: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = repository / "servers.yaml"
+
+    def slow(*_: object) -> None:
+        path.write_text("# mine\n")
+
+    monkeypatch.setattr("render.commands.convert.prove", slow)
+    assert main(["convert", str(path)]) == 1
+    assert path.read_text() == "# mine\n"
+    assert f"{path}: it was changed in the meantime: run fresco convert again" in capsys.readouterr().err
+
+
+def test_without_a_path_everything_in_the_folder_that_is_named_is_converted_once(
+    repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (repository / "deployments.yaml").write_text(COMMENTED)
+    (repository / "servers.yaml").unlink()
+    assert main(["convert", "--quiet", "-C", str(repository)]) == 0
+    assert "apiVersion: serving.fresco.dev" in (repository / "deployments.yaml").read_text()
+    assert capsys.readouterr().out == ""
+    (repository / "deployments.yaml").write_text(COMMENTED)
+    assert main(["convert", str(repository), str(repository / "deployments.yaml")]) == 0
+    assert capsys.readouterr().out == f"{repository / 'deployments.yaml'}: converted\n"
+
+
+@pytest.mark.parametrize("place", ["repository/link.yaml", "elsewhere.yaml"])
+def test_a_link_leads_to_the_file_that_is_converted(
+    place: str, repository: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    link, path = tmp_path / place, repository / "theirs.yaml"
+    path.write_text(COMMENTED)
+    link.symlink_to(path)
+    assert main(["convert", str(link), str(path)]) == 0
+    assert link.is_symlink()
+    assert "apiVersion: serving.fresco.dev" in path.read_text()
+    assert capsys.readouterr().out.count("converted") == 1
+
+
+def test_what_a_file_says_cannot_steer_the_terminal(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (repository / "a\x1b[2J.yaml").write_text(COMMENTED)
+    (repository / "b\x1b[2J.yaml").write_text("a: [")
+    main(["convert", "-C", str(repository)])
+    output = capsys.readouterr()
+    assert "a�[2J.yaml: converted" in output.out
+    assert "\x1b" not in output.out + output.err
 
 
 # ---- many documents in one file

@@ -24,7 +24,13 @@ def test_a_field_is_explained_with_type_default_example_and_its_fields() -> None
 
 
 @pytest.mark.parametrize(
-    "path", ["deployment.spec.rollout.steps", "Deployment.rollout.steps", "deployment.rollout.steps[]"]
+    "path",
+    [
+        "deployment.spec.rollout.steps",
+        "Deployment.rollout.steps",
+        "deployment.rollout.steps[]",
+        "deployment.spec.rollout.steps.1",
+    ],
 )
 def test_a_path_may_be_written_as_people_write_it(path: str) -> None:
     assert fields.text(path) == STEPS
@@ -39,6 +45,8 @@ def test_a_path_may_be_written_as_people_write_it(path: str) -> None:
         ("deployment.rollout.bake", ['  default  "10m"']),
         ("deployment.rollout.deadlines.assetPreparation", ['  default  "30m"']),
         ("repository.rollout.maxFailedReplicas", ["  default  10"]),
+        ("deployment.rollout.steps.1.soak", ['  default  "0"']),
+        ("deployment.rollout.reason", ["deployment.spec.rollout.reason: text of at least 1 character, optional"]),
         ("repository.clusters.gateway.implementation", ['  default  "envoy-gateway"']),
         ("repository.namespaces.fraud.storage", ['  example  ["s3://models/fraud/"]']),
         ("repository.namespaces.storage", ["repository.spec.namespaces.storage: a list, each item text, optional"]),
@@ -59,6 +67,7 @@ def test_every_kind_of_field_is_told(path: str, lines: list[str]) -> None:
         ("deployment.bake", r"did you mean deployment.rollout.bake\?"),
         ("deployment.zzz", "its fields: server, model, rollout, traffic"),
         ("deployment.server.zzz", "it has no fields"),
+        ("deployment.model.0", "has no field '0'"),
         ("deploymnt.server", "begins with repository, inferenceserver or deployment; did you mean deployment"),
         ("", "begins with repository, inferenceserver or deployment$"),
     ],

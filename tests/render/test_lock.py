@@ -1,10 +1,20 @@
 """`fresco lock` changes the bytes of the digests and no others."""
 
+import asyncio
 import io
+import itertools
+import json
+import os
 import re
 import shutil
+import signal
 import stat
+import subprocess
+import sys
+import tarfile
+import threading
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -14,6 +24,7 @@ from hypothesis import strategies as st
 from render.cli import main
 from render.lock import CannotLock, locked
 from render.progress import Progress
+from tests.support.eventually import eventually
 from tests.support.models import serving_directory
 
 DIGEST = "sha256:" + "9f" * 32
@@ -41,7 +52,11 @@ STYLES = [
     ("{uri: s3://a/b, revision: x}", "{uri: s3://a/b, digest: NEW, revision: x}"),
     ("{revision: x, uri: 's3://a/b'}", "{revision: x, uri: 's3://a/b', digest: NEW}"),
     ("{revision: x, digest: , uri: s3://a/b}", "{revision: x, digest: NEW, uri: s3://a/b}"),
-    ('{"revision":"x","uri":"s3://a/b","name":"m"}', '{"revision":"x","uri":"s3://a/b", digest: NEW,"name":"m"}'),
+    ('{"revision":"x","uri":"s3://a/b","name":"m"}', '{"revision":"x","uri":"s3://a/b", "digest": "NEW","name":"m"}'),
+    ('{"revision": "x", "uri" : "s3://a/b"}', '{"revision": "x", "uri" : "s3://a/b", "digest": "NEW"}'),
+    ('{"uri": "s3://a/b", digest: , "revision": x}', '{"uri": "s3://a/b", digest: "NEW", "revision": x}'),
+    ('{"uri": "s3://a/b", "digest":, "revision": x}', '{"uri": "s3://a/b", "digest": "NEW", "revision": x}'),
+    ('{"uri": s3://a/b, revision: x}', '{"uri": s3://a/b, digest: NEW, revision: x}'),
     ("{revision: x,\n    uri: s3://a/b, # why\n    }", "{revision: x,\n    uri: s3://a/b, digest: NEW, # why\n    }"),
     # In lines.
     ("\n    revision: x\n    uri: s3://a/b", "\n    revision: x\n    uri: s3://a/b\n    digest: NEW"),
@@ -79,10 +94,22 @@ def test_what_cannot_be_spliced_is_said_and_left_alone(spec: str) -> None:
     assert locked("a.yaml", text.encode(), lambda _: DIGEST, again=False)[0] == text.encode()
 
 
+def test_json_stays_json() -> None:
+    compact = '{"uri":"s3://a/b","digest":null,"revision":"x"}'
+    assert spliced(f"{HEAD}spec: {{server: a, model: {compact}}}").count(f'"digest":"{DIGEST}"') == 1
+    model = {"revision": "x", "uri": "s3://a/b"}
+    head = {"apiVersion": "serving.fresco.dev/v1alpha1", "kind": "Deployment", "metadata": {"name": "a"}}
+    for indent, more in itertools.product((None, 2), ({}, {"digest": None})):
+        first = spliced(json.dumps({**head, "spec": {"server": "a", "model": {**model, **more}}}, indent=indent))
+        assert json.loads(first)["spec"]["model"]["digest"] == DIGEST
+        again = locked("a.yaml", first.encode(), lambda _: OLD, again=True)[0]
+        assert again.decode() == first.replace(DIGEST, OLD)
+
+
 def test_a_digest_that_is_there_stays_unless_it_is_asked_for_again() -> None:
     text = BLOCK.replace("# here\n", f"# here\n    digest: '{OLD}' # of last week\n")
     assert spliced(text) == text
-    assert spliced(text, again=True) == text.replace(f"'{OLD}'", DIGEST)
+    assert spliced(text, again=True) == text.replace(OLD, DIGEST)
 
 
 def test_a_deployment_that_is_not_valid_gets_no_digest_and_is_named() -> None:
@@ -94,7 +121,7 @@ def test_a_deployment_that_is_not_valid_gets_no_digest_and_is_named() -> None:
 
 # Files are made with marks where a digest belongs: at the end of a line, behind an address in braces, or in the place
 # of what is between the marks. So it is known byte by byte what has to come out.
-_MARKS = {"⟪+⟫": "", "⟪,⟫": "", "⟪⟫": "", "⟪~⟫": "~", "⟪null⟫": "null"}
+_MARKS = {"⟪+⟫": "", "⟪,⟫": "", "⟪json⟫": "", "⟪⟫": "", "⟪~⟫": "~", "⟪null⟫": "null"}
 _TEXT = st.text(
     st.characters(
         codec="utf-8",
@@ -117,7 +144,7 @@ _MORE = st.sampled_from(["name: m", "options: {a: 'b', c: \"d\"}", "memory: 2Gi"
 _FLOW = st.sampled_from(
     [
         "{uri: s3://a/b⟪,⟫, revision: x}",
-        '{"revision": "x",   "uri": "s3://a/b"⟪,⟫}',
+        '{"revision": "x",   "uri": "s3://a/b"⟪json⟫}',
         "{ revision: x, # why\n    uri: 's3://a/b'⟪,⟫\n    }",
         "{digest: ⟪~⟫, uri: s3://a/b, revision: x, }",
     ]
@@ -158,7 +185,12 @@ def _file(draw: st.DrawFn) -> tuple[str, str]:
     text = text if draw(st.booleans()) else text.rstrip("\n")
     line_end = draw(st.sampled_from(["\n", "\r\n"]))
     text = draw(st.sampled_from(["", "\ufeff"])) + text.replace("\n", line_end)
-    written = {"⟪+⟫": f"{line_end}    digest: {DIGEST}", "⟪,⟫": f", digest: {DIGEST}", "⟪⟫": f" {DIGEST}"}
+    written = {
+        "⟪+⟫": f"{line_end}    digest: {DIGEST}",
+        "⟪,⟫": f", digest: {DIGEST}",
+        "⟪json⟫": f', "digest": "{DIGEST}"',
+        "⟪⟫": f" {DIGEST}",
+    }
     return _replaced(text, _MARKS), _replaced(text, {**dict.fromkeys(_MARKS, DIGEST), **written})
 
 
@@ -325,6 +357,39 @@ def test_artifacts_behind_http_are_read_too(tmp_path: Path) -> None:
         path = _deployment(tmp_path, "a.yaml", f"{url}/model.tar.gz")
         assert main(["lock", "--quiet", str(path)]) == 0
     assert _digest_of("1") in path.read_text()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_what_is_ended_in_mid_download_leaves_nothing_behind(number: signal.Signals, tmp_path: Path) -> None:
+    class Endless(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            head = tarfile.TarInfo("model")
+            head.size = 1 << 30
+            self.wfile.write(head.tobuf() + bytes(1 << 20))
+            over.wait()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    over, temporary = threading.Event(), tmp_path / "temporary"
+    temporary.mkdir()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Endless)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    path = _deployment(tmp_path, "a.yaml", f"http://127.0.0.1:{server.server_address[1]}/model.tar")
+    before = path.read_bytes()
+    code = "import sys; from render.cli import main; sys.exit(main(['lock', sys.argv[1]]))"
+    environment = {**os.environ, "TMPDIR": str(temporary)}
+    with subprocess.Popen([sys.executable, "-c", code, str(path)], cwd=MODELS.parents[2], env=environment) as process:
+        asyncio.run(eventually(lambda: any(one.is_file() for one in temporary.rglob("*")), what="a download"))
+        process.send_signal(number)
+        assert process.wait() == 130
+    over.set()
+    server.shutdown()
+    server.server_close()
+    assert list(temporary.iterdir()) == []
+    assert path.read_bytes() == before
 
 
 def test_what_a_file_says_cannot_steer_the_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

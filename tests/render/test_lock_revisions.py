@@ -1,5 +1,6 @@
 """`fresco lock` keeps the digests of Michelangelo's revisions in `fresco.lock`, and no others."""
 
+import io
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,19 @@ def digests(repository: Path) -> dict[str, str]:
     (lock,) = load_file("fresco.lock", (repository / "fresco.lock").read_bytes()).documents
     found: dict[str, str] = lock.value.get("digests", {})
     return found
+
+
+def test_a_filter_says_of_each_revision_that_it_has_no_place_for_its_digest(
+    capfdbinary: pytest.CaptureFixture[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = asking("0").replace("spec: {", "spec: {deletionSpec: {deleted: true}, ")
+    text = f"{gone}---\n{asking('1')}---\n{asking('2', 'InferenceServer')}".encode()
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(text)))
+    assert main(["lock", "-"]) == 1
+    output = capfdbinary.readouterr()
+    assert output.out == text
+    why = "the digest of fraud/scorer belongs into fresco.lock: name the file instead of -"
+    assert output.err.decode() == f"fresco: <stdin>:6: {why}\n"
 
 
 def test_lock_keeps_digests_beside_the_addresses(locked: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,6 +9,7 @@ from render import templates
 from render.cli import main
 from render.load import load_file
 from render.resource import Resource, identify
+from tests.support.git import git
 
 TEXTS = {
     "repository": templates.repository(),
@@ -89,11 +90,47 @@ def test_init_writes_over_nothing_and_names_what_is_there(repository: Path, caps
     assert not (repository / ".pre-commit-config.yaml").exists()
 
 
+def test_a_repository_that_has_hooks_already_keeps_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    hooks = tmp_path / ".pre-commit-config.yaml"
+    hooks.write_text("repos: []\n")
+    assert main(["init", str(tmp_path)]) == 0
+    output = capsys.readouterr()
+    assert hooks.read_text() == "repos: []\n"
+    assert (tmp_path / "fresco.yaml").is_file()
+    assert output.err == f"fresco: {hooks} is there and stays: add hooks that run fresco lock and fresco validate\n"
+    assert str(hooks) not in output.out
+
+
 def test_init_says_what_it_wrote_and_what_comes_next(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["init", str(tmp_path)]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == str(tmp_path / "fresco.yaml")
     assert "next:" in lines
+
+
+@pytest.mark.parametrize(
+    ("folder", "is_git", "first"),
+    [("my models", False, ["cd 'my models'", "git init"]), ("sub", True, ["cd sub"]), (".", True, [])],
+)
+def test_what_comes_next_can_be_typed_where_the_person_is(
+    folder: str,
+    is_git: bool,
+    first: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    if is_git:
+        git("init", "--quiet", cwd=tmp_path)
+    assert main(["init", folder]) == 0
+    steps = capsys.readouterr().out.partition("next:\n")[2].splitlines()
+    assert [one.partition("  #")[0].strip() for one in steps] == [
+        *first,
+        "pre-commit install",
+        "fresco new deployment NAME --namespace example --server cpu-a",
+        "fresco validate",
+    ]
 
 
 # ---- fresco new

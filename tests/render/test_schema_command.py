@@ -15,6 +15,12 @@ from render.load import load_file
 EXAMPLE = Path(__file__).parents[2] / "examples" / "repo"
 PRINTED = {"validate": ["findings"], "diff": ["change"], "status": ["overview", "verdicts"]}
 """By command, the schemas of what `--format json` prints."""
+THEIR_SERVER = """\
+apiVersion: michelangelo.api/v2
+kind: InferenceServer
+metadata: {name: a}
+spec: {backendType: BACKEND_TYPE_TRITON}
+"""
 MARK = "# yaml-language-server: $schema="
 
 
@@ -40,12 +46,14 @@ def test_whatever_is_printed_as_json_has_a_schema() -> None:
     assert {name for names in PRINTED.values() for name in names} <= set(schemas.NAMES)
 
 
-@pytest.mark.parametrize("file", ["fresco.yaml", "fraud/servers/cpu-a.yaml", "fraud/deployments/scorer.yaml"])
+@pytest.mark.parametrize(
+    "file", ["fresco.yaml", "fraud/servers/cpu-a.yaml", "fraud/deployments/scorer.yaml", "theirs.yaml"]
+)
 def test_the_line_leads_from_a_file_to_its_schema(
     file: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As yaml-language-server goes: a relative path begins in the folder of the file that has the line."""
-    text = (EXAMPLE / file).read_text()
+    text = THEIR_SERVER if file == "theirs.yaml" else (EXAMPLE / file).read_text()
     path = tmp_path / file
     (tmp_path / "fresco.yaml").touch()
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -93,7 +101,8 @@ def test_the_line_is_right_from_any_folder_of_the_repository(
     [
         ("", "no resource"),
         ("a: b\n", "no resource"),
-        ("{server}---\n{deployment}", "Deployment and InferenceServer"),
+        ("{server}---\n{deployment}", "deployment and inferenceserver"),
+        ("{server}---\n{theirs}", "inferenceserver and michelangelo-inferenceserver"),
     ],
 )
 def test_a_file_of_no_kind_or_several_has_to_be_told(
@@ -102,6 +111,6 @@ def test_a_file_of_no_kind_or_several_has_to_be_told(
     server = (EXAMPLE / "fraud/servers/cpu-a.yaml").read_text()
     deployment = (EXAMPLE / "fraud/deployments/scorer.yaml").read_text()
     path = tmp_path / "a.yaml"
-    path.write_text(text.format(server=server, deployment=deployment))
+    path.write_text(text.format(server=server, deployment=deployment, theirs=THEIR_SERVER))
     assert main(["schema", "--line", str(path)]) == 2
     assert f"{path} holds {found}: say which kind" in capsys.readouterr().err

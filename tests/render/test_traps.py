@@ -264,14 +264,14 @@ def test_who_writes_files_stops_at_a_folder_that_cannot_be_listed(
 ) -> None:
     folder = repository(tmp_path, {"closed/a.yaml": WHOLE})
     assert main([command, str(folder)]) == 2
-    assert f"Permission denied: '{folder / 'closed'}'" in capsys.readouterr().err
+    assert f"{folder / 'closed'}: Permission denied" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("closed")
 def test_a_status_that_cannot_be_listed_is_not_rendered(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = repository(tmp_path, {"status/closed/servers/a.yaml": WHOLE})
     assert main(["render", "-C", str(folder)]) == 2
-    assert f"Permission denied: '{folder / 'status' / 'closed'}'" in capsys.readouterr().err
+    assert f"{folder / 'status' / 'closed'}: Permission denied" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("closed")
@@ -280,7 +280,7 @@ def test_a_repository_that_cannot_be_listed_itself_ends_with_2(
 ) -> None:
     folder = repository(tmp_path / "closed", {})
     assert main(["validate", "-C", str(folder)]) == 2
-    assert f"Permission denied: '{folder}'" in capsys.readouterr().err
+    assert f"{folder}: Permission denied" in capsys.readouterr().err
 
 
 def test_what_is_no_plain_file_is_left_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
