@@ -74,9 +74,10 @@ def select(repository: Repository, cluster: str | None) -> list[ClusterBranch]:
     ]
     if found:
         return found
-    there = f"there is {listed(sorted(known))}" if known else "there is none"
-    what = f"no branch of the cluster {cluster!r}" if cluster is not None else "no cluster's branch"
-    raise NotFound(f"{what} in this repository: {there}; is it fetched?")
+    if cluster is not None and known and cluster not in known:
+        raise NotFound(f"there is no cluster {cluster!r}, there is {listed(sorted(known))}")
+    lacking = listed([branch for _, branch in branches] or [resolve.default_branch("<name>")])
+    raise NotFound(f"there is no branch {lacking} in this repository: has the agent begun, and is it fetched?")
 
 
 def _clusters(repository: Repository) -> dict[str, str]:

@@ -32,6 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("range", nargs="?", metavar="REV_RANGE", help="A..B, A.. or B (default: the whole branch)")
     parser.add_argument("--cluster", help="one of fresco.yaml's clusters (default: all that have a branch)")
     parser.add_argument("-C", dest="directory", type=Path, default=Path(), metavar="DIR", help="the repository")
+    parser.add_argument("-q", "--quiet", action="store_true", help="say only what is wrong")
 
 
 def run(options: argparse.Namespace) -> ExitCode:
@@ -40,11 +41,11 @@ def run(options: argparse.Namespace) -> ExitCode:
     chosen = branches.select(repository, options.cluster)
     if options.range is not None and len(chosen) > 1:
         raise NotFound(f"say --cluster {' or --cluster '.join(one.cluster for one in chosen)}")
-    results = [_verify(repository, one, options.range) for one in chosen]
+    results = [_verify(repository, one, options.range, is_quiet=options.quiet) for one in chosen]
     return ExitCode.FINE if all(results) else ExitCode.FINDINGS
 
 
-def _verify(repository: Repository, one: branches.ClusterBranch, said: str | None) -> bool:
+def _verify(repository: Repository, one: branches.ClusterBranch, said: str | None, *, is_quiet: bool) -> bool:
     base, tip = _ends(repository, one, said)
     version = trailers.installed_version()
     commits = repository.line(tip, base)
@@ -54,6 +55,8 @@ def _verify(repository: Repository, one: branches.ClusterBranch, said: str | Non
         bad += bool(verified.problems)
         foreign[verified.version] += not verified.is_rendered_anew
         _print(verified)
+    if is_quiet:
+        return bad == 0
     for other, number in sorted(foreign.items()):
         if number and other != version:
             by = f"Fresco {one_line(other)}" if other else "an unknown version"

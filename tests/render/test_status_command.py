@@ -496,7 +496,7 @@ def test_what_is_out_of_time_as_json_tells_where_it_stands(world: World, capsys:
     [
         (["--wait", "no-such"], "there is no revision 'no-such'"),
         (["--wait", "main", "--cluster", "nowhere"], "fresco.yaml has no cluster 'nowhere', there is local"),
-        (["--cluster", "nowhere"], "no branch of the cluster 'nowhere'"),
+        (["--cluster", "nowhere"], "there is no cluster 'nowhere', there is "),
         (["--fetch"], "cannot fetch from origin"),
         ([SCORER, "--wait", "main"], "leave fraud/scorer out"),
     ],

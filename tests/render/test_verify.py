@@ -328,10 +328,15 @@ def test_several_clusters_are_verified_each(branch: SimulatedBranch, capsys: Out
     assert [line.partition(":")[0] for line in capsys.readouterr().out.splitlines()] == [BRANCH, "clusters/test"]
     assert verify(branch, "--cluster", "prod") == 0
     assert verify(branch, "--cluster", "nowhere") == 2
-    assert "no branch of the cluster 'nowhere'" in capsys.readouterr().err
+    assert "there is no cluster 'nowhere', there is " in capsys.readouterr().err
+
+
+def test_with_quiet_only_what_is_wrong_is_said(branch: SimulatedBranch, capsys: Output) -> None:
+    assert verify(branch, "--quiet") == 0
+    assert capsys.readouterr().out == ""
 
 
 def test_a_repository_without_a_clusters_branch_is_wrong_use(tmp_path: Path, capsys: Output) -> None:
     git("init", "--quiet", cwd=tmp_path)
     assert main(["verify", "-C", str(tmp_path)]) == 2
-    assert "no cluster's branch in this repository" in capsys.readouterr().err
+    assert "there is no branch clusters/<name> in this repository" in capsys.readouterr().err
