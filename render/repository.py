@@ -107,7 +107,7 @@ class WorkingTree:
     def paths(self) -> Iterable[str]:
         """All paths, sorted; of a folder that cannot be listed its own, with a `/` at the end."""
         self._unlisted = {}
-        self._real = {_shown(os.fsencode(name)): name for name in self._walk("")}
+        self._real = {shown(name): name for name in self._walk("")}
         return sorted([*self._real, *self._unlisted])
 
     def read(self, path: str) -> bytes:
@@ -127,7 +127,7 @@ class WorkingTree:
         except OSError as error:
             if not folder:
                 raise
-            self._unlisted[_shown(os.fsencode(folder))] = error
+            self._unlisted[shown(folder)] = error
             return
         for child in children:
             name = folder + child.name
@@ -155,6 +155,11 @@ class WorkingTree:
         if not _is_unicode(path):  # libgit2 is asked in UTF-8, so that no rule can name it
             return False
         return path not in self._index and self._git.path_is_ignored(path)
+
+
+def shown(name: str) -> str:
+    """The path that `Files` has for a file whose path the system has as `name`."""
+    return _shown(os.fsencode(name))
 
 
 def work_tree(path: Path) -> Path | None:
@@ -543,8 +548,8 @@ def _is_unicode(name: str) -> bool:
 
 
 def _shown(name: bytes) -> str:
-    """A file's name as it can be printed on one line, whatever bytes are in it."""
-    text = name.decode("utf-8", "backslashreplace")
+    """A file's name as it can be printed on one line, whatever bytes are in it. No two names look the same."""
+    text = name.replace(b"\\", rb"\\").decode("utf-8", "backslashreplace")
     return text if text.isprintable() else "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
 
 

@@ -1,7 +1,9 @@
 """YAML's traps, and those of files: each has a finding of its own or does no harm, and none is a mistake of ours."""
 
+import io
 import os
 import re
+import sys
 from collections.abc import Mapping
 from contextlib import chdir
 from pathlib import Path
@@ -114,10 +116,10 @@ def repository(folder: Path, files: Mapping[str, str | bytes]) -> Path:
     return folder
 
 
-def validate(folder: Path, capsys: pytest.CaptureFixture[str]) -> tuple[int, list[str]]:
+def validate(folder: Path, capsys: pytest.CaptureFixture[str], *paths: str) -> tuple[int, list[str]]:
     """How `fresco validate` ends, and the lines that it prints."""
     with chdir(folder):
-        code = main(["validate", "-C", "."])
+        code = main(["validate", "-C", ".", *paths])
     output = capsys.readouterr()
     assert output.err == ""
     return code, output.out.splitlines()
@@ -166,6 +168,7 @@ ODD_NAMES = [
     b"caf\xc3\xa9.yaml",
     b"caf\xe9.yaml",
     b"\x1b[2J.yaml",
+    rb"a\nb.yaml",
 ]
 
 
@@ -182,6 +185,28 @@ def test_a_file_of_any_name_has_findings_of_one_line(
     assert lines[0].isprintable()
     both = [sorted(files.paths()) for files in (WorkingTree(folder), of_commit(folder))]
     assert both[0] == both[1]
+
+
+@pytest.mark.parametrize("name", ODD_NAMES, ids=repr)
+def test_a_file_of_any_name_can_be_asked_for(
+    name: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = repository(tmp_path, {})
+    path = os.fsdecode(bytes(folder) + b"/" + name)
+    Path(path).write_text(WHOLE + "  replicas: two\n", "utf-8")
+    found = validate(folder, capsys, path)
+    assert (found[0], len(found[1])) == (1, 1)
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(Path(path).read_bytes())))
+    assert validate(folder, capsys, "-", "--stdin-name", path) == found
+
+
+def test_no_name_hides_another(tmp_path: Path) -> None:
+    names = (b"a\nb.yaml", rb"a\nb.yaml", b"\xff.yaml", rb"\xff.yaml")
+    for name in names:
+        Path(os.fsdecode(bytes(tmp_path) + b"/" + name)).write_bytes(name)
+    committed(tmp_path)
+    for files in (WorkingTree(tmp_path), of_commit(tmp_path)):
+        assert sorted(map(files.read, files.paths())) == sorted(names)
 
 
 class Unreadable(WorkingTree):
