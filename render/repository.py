@@ -71,10 +71,11 @@ class Credentials(NamedTuple):
 
 
 class CommitFiles:
-    """The files of one commit."""
+    """The files of one commit, made or about to be."""
 
     def __init__(self, repository: "Repository", commit: str, folder: str = "") -> None:
-        """`commit` is an id, as `Repository.resolve` gives it; `folder`: only what is in it, by its path there."""
+        """`commit` is an id, as `Repository.resolve` and `Repository.staged` give it; `folder`: only what is in it, by
+        its path there."""
         self._repository = repository
         skipped = len(f"{folder}/") if folder else 0
         self.blobs = {path[skipped:]: blob for path, blob in repository.files(commit, folder).items()}
@@ -175,18 +176,21 @@ def git_folder(path: Path) -> Path | None:
 
 
 def is_added(path: Path) -> bool:
-    """Whether git's index has the file `path`, so that a commit takes it along; True where there is no work tree.
-
-    For a commit of some files alone git hands its hooks another index, which it names in the environment.
-    """
+    """Whether git's index has the file `path`, so that a commit takes it along; True where there is no work tree."""
     found = _discover(path.parent)
     if found is None or found.workdir is None:
         return True
     top = Path(found.workdir).resolve()
+    return (path.parent.resolve() / path.name).relative_to(top).as_posix() in _index(found)
+
+
+def _index(repository: pygit2.Repository) -> pygit2.Index:
+    """What the next commit will hold. For one of some files alone git hands its hooks another index than the
+    repository's, which it names in the environment."""
     named = os.environ.get("GIT_INDEX_FILE")
-    index = pygit2.Index(str(top / named)) if named else found.index
+    index = pygit2.Index(str(Path(repository.workdir) / named)) if named else repository.index
     index.read()
-    return (path.parent.resolve() / path.name).relative_to(top).as_posix() in index
+    return index
 
 
 class Repository:
@@ -251,6 +255,16 @@ class Repository:
             )
         return found
 
+    def staged(self) -> str:
+        """The id of what the next commit will hold, as git's index has it: for whatever takes a commit and asks for its
+        files alone. Raises NotFound where there is no work tree, and in the middle of a merge."""
+        if self.is_bare:
+            raise NotFound(f"there is no work tree to {self._git.path}, and so nothing is staged")
+        try:
+            return str(_index(self._git).write_tree(self._git))
+        except pygit2.GitError as error:
+            raise NotFound(f"{self._git.workdir}: what is staged is no commit yet: {error}") from error
+
     def merge_base(self, one: str, other: str) -> str | None:
         """The id of the last commit that both of two commits were made on top of, or None."""
         found: pygit2.Oid | None = self._git.merge_base(one, other)
@@ -269,11 +283,11 @@ class Repository:
         return inside if inside != "." else ""
 
     def files(self, commit: str, prefix: str = "") -> dict[str, str]:
-        """Blob id by path, sorted, of all regular files of `commit` under the folder `prefix`.
+        """Blob id by path, sorted, of all regular files of `commit`, made or `staged`, under the folder `prefix`.
 
         Costs one look at each folder. Links and submodules are left out.
         """
-        root = self._commit(commit).tree
+        root = self._tree(commit)
         folder = prefix.strip("/")
         tree = _lookup(root, folder) if folder else root
         if not isinstance(tree, pygit2.Tree):
@@ -289,7 +303,7 @@ class Repository:
         found: dict[str, str | None] = {}
         for delta in diff.deltas:
             new = delta.new_file
-            path = new.raw_path.decode("utf-8", "backslashreplace")
+            path = _shown(new.raw_path)
             if delta.status is not DeltaStatus.DELETED and new.mode in _REGULAR:
                 found[path] = str(new.id)
             elif delta.old_file.mode in _REGULAR:
@@ -405,6 +419,11 @@ class Repository:
         if not isinstance(found, pygit2.Commit):
             raise NotFound(f"no commit {commit} in {self._git.path}")
         return found
+
+    def _tree(self, name: str) -> pygit2.Tree:
+        """The tree of that id, or of the commit of that id."""
+        found = self._object(name)
+        return found if isinstance(found, pygit2.Tree) else self._commit(name).tree
 
     def _object(self, name: str) -> object:
         try:
