@@ -1,5 +1,6 @@
 """What is found with what the last check left is what is found anew, whatever changed in between."""
 
+import os
 import shutil
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -310,15 +311,30 @@ def test_another_version_of_fresco_finds_everything_anew(
     first = validate()
     (file,) = kept(repository)
     assert Cache(file).load() != Known()
-    source = tmp_path_factory.mktemp("other")
-    (source / "rule.py").write_text("")
+    source = tmp_path_factory.mktemp("other") / "render"
+    source.mkdir()
+    rule = source / "rule.py"
+    rule.write_text("one")
+    os.utime(rule, (0, 0))
     monkeypatch.setattr(cache_module, "__file__", str(source / "cache.py"))
     before = Cache(file)
     assert before.load() == Known()
     assert validate() == first
     assert Cache(file).load() != Known()
-    (source / "rule.py").write_text("one")
+    rule.write_text("two")
+    os.utime(rule, (0, 0))
     assert Cache(file).load() == Known()
+
+
+def test_the_same_version_elsewhere_finds_what_was_kept(
+    repository: Path, validate: Lines, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    validate()
+    (file,) = kept(repository)
+    installed = tmp_path_factory.mktemp("environment") / "render"
+    shutil.copytree(Path(cache_module.__file__).parent, installed, copy_function=shutil.copyfile)
+    monkeypatch.setattr(cache_module, "__file__", str(installed / "cache.py"))
+    assert Cache(file).load() != Known()
 
 
 def test_a_place_that_takes_nothing_is_said_and_does_no_harm(repository: Path, validate: Lines) -> None:
