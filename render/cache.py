@@ -1,8 +1,7 @@
 """What the last check of a repository left, kept in its `.git` until the next one. I/O: the file system.
 
-It is used by the very version that wrote it alone: of Fresco's own files, of Python, and of what they work with; a hook
-that has the same versions installed elsewhere may use it. Where it is missing, damaged or of another version, everything
-is found anew.
+It is used by the very version that wrote it alone: of Fresco's own files, of Python, and of what they work with, no
+matter where they are installed. Where it is missing, damaged or of another version, everything is found anew.
 """
 
 import sys
