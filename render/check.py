@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from render import changes, compat, lockfile, parts, report, settings, silence
 from render.document import REPOSITORY_FILE, Comment, Document, Loaded, LoadedFile, prefix
-from render.files import Files
+from render.files import Files, is_folder
 from render.known import Known, KnownFile
 from render.load import comments, is_yaml, load_file, unreadable
 from render.memo import Memo
@@ -208,6 +208,9 @@ def _files(finding: Finding) -> tuple[str, ...]:
 
 
 def _is_below(file: str, paths: Collection[str]) -> bool:
-    """Whether `paths` has the file or a folder above it; the folder of everything is called `.`."""
+    """Whether `paths` has the file or a folder above it; the folder of everything is called `.`. A folder that cannot
+    be listed is also about what is in it."""
     parts = file.split("/")
-    return "." in paths or any("/".join(parts[:count]) in paths for count in range(1, len(parts) + 1))
+    if "." in paths or any("/".join(parts[:count]) in paths for count in range(1, len(parts) + 1)):
+        return True
+    return is_folder(file) and any(path.startswith(file) for path in paths)

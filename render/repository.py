@@ -75,30 +75,33 @@ class CommitFiles:
 
     def __init__(self, repository: "Repository", commit: str, folder: str = "") -> None:
         """`commit` is an id, as `Repository.resolve` and `Repository.staged` give it; `folder`: only what is in it, by
-        its path there."""
+        its path there. Raises NotFound, also where git cannot read it."""
         self._repository = repository
         skipped = len(f"{folder}/") if folder else 0
-        self.blobs = {path[skipped:]: blob for path, blob in repository.files(commit, folder).items()}
+        with _reading():
+            self.blobs = {path[skipped:]: blob for path, blob in repository.files(commit, folder).items()}
 
     def paths(self) -> Iterable[str]:
         """All paths, sorted."""
         return self.blobs
 
     def read(self, path: str) -> bytes:
-        """The content of one of `paths`."""
-        return self._repository.read(self.blobs[path])
+        """The content of one of `paths`. Raises NotFound where git cannot read it."""
+        with _reading():
+            return self._repository.read(self.blobs[path])
 
 
 class WorkingTree:
     """The files of a directory as they lie on disk; inside a git repository, without what git ignores."""
 
     def __init__(self, root: Path) -> None:
-        """Raises NotFound when `root` is no directory."""
+        """Raises NotFound when `root` is no directory, or in a git repository that cannot be read."""
         if not root.is_dir():
             raise NotFound(f"{root} is not a directory")
         self._root = root
         self._git = _discover(root)
-        self._index = self._git.index if self._git is not None else None
+        with _reading():
+            self._index = self._git.index if self._git is not None else None
         workdir = self._git.workdir if self._git is not None else None
         above = root.resolve().relative_to(Path(workdir).resolve()).as_posix() if workdir is not None else "."
         self._above = "" if above == "." else f"{above}/"
@@ -188,8 +191,9 @@ def _index(repository: pygit2.Repository) -> pygit2.Index:
     """What the next commit will hold. For one of some files alone git hands its hooks another index than the
     repository's, which it names in the environment."""
     named = os.environ.get("GIT_INDEX_FILE")
-    index = pygit2.Index(str(Path(repository.workdir) / named)) if named else repository.index
-    index.read()
+    with _reading():
+        index = pygit2.Index(str(Path(repository.workdir) / named)) if named else repository.index
+        index.read()
     return index
 
 
@@ -260,8 +264,9 @@ class Repository:
         files alone. Raises NotFound where there is no work tree, and in the middle of a merge."""
         if self.is_bare:
             raise NotFound(f"there is no work tree to {self._git.path}, and so nothing is staged")
+        index = _index(self._git)
         try:
-            return str(_index(self._git).write_tree(self._git))
+            return str(index.write_tree(self._git))
         except pygit2.GitError as error:
             raise NotFound(f"{self._git.workdir}: what is staged is no commit yet: {error}") from error
 
@@ -570,6 +575,15 @@ def _shown(name: bytes) -> str:
     """A file's name as it can be printed on one line, whatever bytes are in it. No two names look the same."""
     text = name.replace(b"\\", rb"\\").decode("utf-8", "backslashreplace")
     return text if text.isprintable() else "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
+
+
+@contextmanager
+def _reading() -> Iterator[None]:
+    """Raises NotFound where git cannot read what it has itself: it is damaged, or the system withholds it."""
+    try:
+        yield
+    except pygit2.GitError as error:
+        raise NotFound(f"git cannot read this repository: {error}") from error
 
 
 def _discover(path: Path) -> pygit2.Repository | None:

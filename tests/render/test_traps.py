@@ -251,6 +251,9 @@ def test_a_folder_that_cannot_be_listed_is_a_finding_and_hides_nothing_else(
         "fraud/b.yaml:6:13: FR012 spec.replicas: expected an integer or a mapping, got 'two'",
         "fraud/closed/:1:1: FR001 expected a folder that can be listed: Permission denied",
     ]
+    for path in ("fraud/closed", "fraud/closed/a.yaml"):
+        assert validate(folder, capsys, path) == (1, lines[1:])
+    assert validate(folder, capsys, "scorer.yaml") == (0, [])
 
 
 @pytest.mark.usefixtures("closed")

@@ -92,6 +92,22 @@ def test_before_the_first_commit_nothing_is_compared(tmp_path: Path, validate: V
     assert validate("-C", tmp_path) == (0, [])
 
 
+@pytest.mark.parametrize("damaged", ["index", "file", "folder"])
+def test_a_git_repository_that_is_damaged_is_not_a_mistake_of_ours(
+    damaged: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    git("init", "--quiet", "--initial-branch=main", cwd=tmp_path)
+    commit_base(tmp_path, "")
+    (tmp_path / "scorer.yaml").write_text(BASE["scorer.yaml"].replace("9f", "7c"))
+    names = {"file": "HEAD:scorer.yaml", "folder": "HEAD^{tree}"}
+    name = git("rev-parse", names[damaged], cwd=tmp_path) if damaged in names else ""
+    file = tmp_path / ".git" / (f"objects/{name[:2]}/{name[2:]}" if name else "index")
+    file.chmod(0o644)
+    file.write_bytes(b"\x00")
+    assert main(["validate", "-C", str(tmp_path)]) == 2
+    assert "git cannot read this repository" in capsys.readouterr().err
+
+
 LOST = BASE["scorer.yaml"].replace("scorer", "lost").replace("gpu-a", "gpu-b")
 ITS_SERVER = BASE["gpu-a.yaml"].replace("gpu-a", "gpu-b")
 
