@@ -6,7 +6,7 @@ What was found once is known the next time (`Known`), so that a check costs what
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence, Set
 from hashlib import sha256
 from typing import NamedTuple
 
@@ -36,11 +36,12 @@ class Checked(NamedTuple):
     is_whole: bool
     known: Known
 
-    def among(self, paths: Collection[str]) -> tuple[Finding, ...]:
+    def among(self, paths: Iterable[str]) -> tuple[Finding, ...]:
         """Those with one of their places in a file or folder of `paths`; what keeps all from being checked always."""
         if not self.is_whole:
             return self.findings
-        return tuple(one for one in self.findings if any(_is_below(file, paths) for file in _files(one)))
+        wanted = frozenset(paths)
+        return tuple(one for one in self.findings if any(_is_below(file, wanted) for file in _files(one)))
 
 
 def check(files: Files, committed: CommitFiles | None = None, known: Known | None = None) -> Checked:
@@ -207,7 +208,7 @@ def _files(finding: Finding) -> tuple[str, ...]:
     return (finding.file,) if finding.other is None else (finding.file, finding.other.file)
 
 
-def _is_below(file: str, paths: Collection[str]) -> bool:
+def _is_below(file: str, paths: Set[str]) -> bool:
     """Whether `paths` has the file or a folder above it; the folder of everything is called `.`. A folder that cannot
     be listed is also about what is in it."""
     parts = file.split("/")
