@@ -164,10 +164,10 @@ def _other(finding: Finding) -> tuple[str, int] | None:
 
 
 def _lines(files: Files, path: str) -> list[str]:
-    """The lines of a file; none where it is missing or may not be read, which is a finding."""
+    """The lines of a file; none where it is missing, as fresco.yaml may be, or may not be read: that is a finding."""
     try:
         return lines(files.read(path))
-    except OSError:
+    except (OSError, KeyError):  # a file that is no more, one that a commit has never had
         return []
 
 

@@ -139,6 +139,14 @@ def test_what_is_staged_has_the_text_that_was_added(tmp_path: Path, validate: Va
     assert rules(validate("-C", tmp_path, "--staged")[1]) == {"FR021"}
 
 
+def test_settings_that_are_not_staged_are_missed(tmp_path: Path, validate: Validate) -> None:
+    git("init", "--quiet", "--initial-branch=main", cwd=tmp_path)
+    for path, text in BASE.items():
+        (tmp_path / path).write_text(text)
+    code, lines = validate("-C", tmp_path, "--staged")
+    assert (code, rules(lines)) == (1, {"FR050"})
+
+
 def test_a_commit_of_some_files_alone_is_what_is_staged(tmp_path: Path) -> None:
     git("init", "--quiet", "--initial-branch=main", cwd=tmp_path)
     commit_base(tmp_path, "")
