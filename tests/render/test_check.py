@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from render import report
 from render.check import Checked, check
 from render.files import Replaced
 from render.known import Known
@@ -52,6 +53,11 @@ def test_what_two_clusters_refuse_is_said_once_with_the_place_of_the_first() -> 
     both = (repository / "fresco.yaml").read_text().replace(cluster, f"{cluster}{GATEWAY}    - name: stage\n")
     found = check(Replaced(WorkingTree(repository), "fresco.yaml", both.encode())).findings
     assert [(one.rule, shown(one.other)) for one in found] == [("FR035", "fresco.yaml:5:7")]
+
+
+def test_findings_that_differ_in_their_hints_alone_have_an_order() -> None:
+    findings = [Finding(file="a.yaml", line=1, column=1, rule="FR021", message="odd", hint=one) for one in "abcdefgh"]
+    assert report.in_order(reversed(findings)) == findings
 
 
 @pytest.mark.parametrize(
