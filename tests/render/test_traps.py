@@ -44,9 +44,25 @@ def version(text: str) -> str:
 
 BOMB = "".join(f"  x{i}: &x{i} [{', '.join([f'*x{i - 1}'] * 9)}]\n" for i in range(1, 9))
 
+OTHERS = "apiVersion: apps/v1\nkind: Deployment\n"
+LIST = "apiVersion: v1\nkind: List\nitems:\n- " + WHOLE.replace("\n", "\n  ")
+GROUP = "serving.fresco.dev/v1alpha1"
+QUOTED = WHOLE.replace(GROUP, "'serving.fresko.dev/v1alpha1'")
+
 TRAPS = {
     "a key twice": Trap(f"{WHOLE}  replicas: 2\n  replicas: 3\n", "FR003", 7),
     "a key twice, once in quotes": Trap(f"{WHOLE}  replicas: 2\n  'replicas': 3\n", "FR003", 7),
+    "a group misspelt": Trap(WHOLE.replace("fresco.dev", "fresco.de"), "FR001", 1),
+    "a group misspelt, in quotes and later": Trap(f"{OTHERS}---\n# x\n{QUOTED}", "FR001", 5),
+    "a group without its version": Trap(WHOLE.replace("/v1alpha1", ""), "FR001", 1),
+    "Michelangelo's group misspelt": Trap(
+        WHOLE.replace("serving.fresco.dev/v1alpha1", "michelangelo.apis/v2"), "FR001", 1
+    ),
+    "a misspelt resource beside a right one": Trap(f"{WHOLE}---\n{WHOLE.replace('serving', 'severing')}", "FR001", 7),
+    "a list, as kubectl prints one": Trap(LIST, "FR001", 1),
+    "a Deployment of Kubernetes": Trap(OTHERS),
+    "a resource of KServe": Trap("apiVersion: serving.kserve.io/v1alpha1\nkind: InferenceGraph\n"),
+    "a misspelt group for a kind of others": Trap("apiVersion: serving.fresco.de/v1\nkind: Service\n"),
     "a tab as indentation": Trap(f"{SERVER}spec:\n\tbackend: {{type: triton}}\n", "FR001", 5),
     "a tab after a value": Trap(f"{WHOLE}  replicas: 2\t# two\n"),
     "no for false": Trap(f"{WHOLE}  update: no\n", "FR013", 6),
