@@ -175,6 +175,18 @@ def test_a_server_that_one_of_two_clusters_lacks_is_looked_for_in_that_one() -> 
     assert [[one.hint for one in found.findings] for found in (before, after)] == [[None], ["did you mean gpu-y?"]]
 
 
+@pytest.mark.parametrize("field", ["revision", "revison"])
+def test_a_base_model_is_seen_of_whatever_form(field: str) -> None:
+    """Its adapters ask for one, and it is tied to them by its text alone where it breaks the schema."""
+    adapter = SCORER.replace("model:\n", "model:\n    type: adapter\n")
+    base = SCORER.replace("name: scorer", "name: chat").replace("model:\n", "model:\n    type: base\n")
+    texts = {**BASE, "gpu-a.yaml": SERVER.replace("triton", "vllm"), "scorer.yaml": adapter}
+    before = check(InMemory.of(texts))
+    after = check(InMemory.of({**texts, "chat.yaml": base.replace("revision", field)}), None, before.known)
+    lacking = [[one.file for one in found.findings if one.rule == "FR029"] for found in (before, after)]
+    assert lacking == [["scorer.yaml"], []]
+
+
 def test_what_is_committed_is_looked_at_each_time(tmp_path: Path) -> None:
     git("init", "--quiet", cwd=tmp_path)
     commit_files(tmp_path, dict(BASE))
