@@ -1,7 +1,7 @@
 """What the last check of a repository left, kept in its `.git` until the next one. I/O: the file system.
 
-It is used by the very version that wrote it alone: of Fresco's own files, of Python, and of what they work with. Where
-it is missing, damaged or of another version, everything is found anew.
+It is used by the very version that wrote it alone: of Fresco's own files, of Python, and of what they work with, no
+matter where they are installed. Where it is missing, damaged or of another version, everything is found anew.
 """
 
 import sys
@@ -58,8 +58,13 @@ class Cache:
 
 
 def _version() -> str:
-    """Another one after any change of Fresco's own files, also in a checkout, where its number stays the same."""
-    folders = (Path(__file__).parent, Path(schemas.__file__).parent)
-    files = sorted(path for folder in folders for path in folder.rglob("*") if path.suffix in (".py", ".json"))
-    own = [f"{path} {(stat := path.stat()).st_size} {stat.st_mtime_ns}" for path in files]
-    return sha256("\n".join([sys.version, *map(version, _LIBRARIES), *own]).encode()).hexdigest()
+    """Another one after any change of Fresco's own files, also in a checkout, where its number stays the same.
+
+    They are read, because two builds may have files of one size and one date.
+    """
+    own = sha256()
+    for folder in (Path(__file__).parent, Path(schemas.__file__).parent):
+        for path in sorted(path for path in folder.rglob("*") if path.suffix in (".py", ".json")):
+            content = path.read_bytes()
+            own.update(f"{path.relative_to(folder.parent)} {len(content)}\n".encode() + content)
+    return sha256("\n".join([sys.version, *map(version, _LIBRARIES), own.hexdigest()]).encode()).hexdigest()

@@ -6,13 +6,13 @@ What was found once is known the next time (`Known`), so that a check costs what
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence, Set
 from hashlib import sha256
 from typing import NamedTuple
 
 from render import changes, compat, lockfile, parts, report, settings, silence
 from render.document import REPOSITORY_FILE, Comment, Document, Loaded, LoadedFile, prefix
-from render.files import Files
+from render.files import Files, is_folder
 from render.known import Known, KnownFile
 from render.load import comments, is_yaml, load_file, unreadable
 from render.memo import Memo
@@ -36,11 +36,12 @@ class Checked(NamedTuple):
     is_whole: bool
     known: Known
 
-    def among(self, paths: Collection[str]) -> tuple[Finding, ...]:
+    def among(self, paths: Iterable[str]) -> tuple[Finding, ...]:
         """Those with one of their places in a file or folder of `paths`; what keeps all from being checked always."""
         if not self.is_whole:
             return self.findings
-        return tuple(one for one in self.findings if any(_is_below(file, paths) for file in _files(one)))
+        wanted = frozenset(paths)
+        return tuple(one for one in self.findings if any(_is_below(file, wanted) for file in _files(one)))
 
 
 def check(files: Files, committed: CommitFiles | None = None, known: Known | None = None) -> Checked:
@@ -210,7 +211,10 @@ def _files(finding: Finding) -> tuple[str, ...]:
     return (finding.file,) if finding.other is None else (finding.file, finding.other.file)
 
 
-def _is_below(file: str, paths: Collection[str]) -> bool:
-    """Whether `paths` has the file or a folder above it; the folder of everything is called `.`."""
+def _is_below(file: str, paths: Set[str]) -> bool:
+    """Whether `paths` has the file or a folder above it; the folder of everything is called `.`. A folder that cannot
+    be listed is also about what is in it."""
     parts = file.split("/")
-    return "." in paths or any("/".join(parts[:count]) in paths for count in range(1, len(parts) + 1))
+    if "." in paths or any("/".join(parts[:count]) in paths for count in range(1, len(parts) + 1)):
+        return True
+    return is_folder(file) and any(path.startswith(file) for path in paths)

@@ -16,8 +16,8 @@ from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 from functools import lru_cache, partial
 from hashlib import blake2b
-from itertools import pairwise
-from typing import Any
+from itertools import islice, pairwise
+from typing import Any, NamedTuple
 
 from yaml import MarkedYAMLError, YAMLError
 from yaml._yaml import CParser
@@ -40,7 +40,7 @@ from render.document import Loaded as Loaded
 from render.document import LoadedFile as LoadedFile
 from render.files import Files, is_folder
 from render.rules import Rule
-from schemas import lockfile
+from schemas import API_VERSION, lockfile
 from schemas.status import Finding
 
 MAX_BYTES = 4 << 20  # of one file
@@ -51,6 +51,8 @@ _SUFFIXES = (".yaml", ".yml")
 _GROUP = "serving.fresco.dev/"
 _CLAIM = b"serving.fresco.dev/v"  # labels of that group name no version
 _THEIR_CLAIM = f"{THEIR_GROUP}v".encode()
+_WRITTEN_VERSION = re.compile(rb"""^(?:apiVersion|"apiVersion"|'apiVersion'):[ \t]+["']?([^\s"'#]+)""", re.MULTILINE)
+_KINDS = ("Repository", *THEIR_KINDS, "Lock")
 
 _TRUE = frozenset(("true", "True", "TRUE"))
 _FALSE = frozenset(("false", "False", "FALSE"))
@@ -97,7 +99,7 @@ def is_yaml(path: str) -> bool:
 def load_file(path: str, content: bytes) -> LoadedFile:
     """Reads one file. Equal arguments give equal results, so they may be remembered by blob id."""
     plain_content = content.replace(b"\0", b"")  # UTF-16 has NULs between its letters
-    if _CLAIM not in plain_content and _THEIR_CLAIM not in plain_content:
+    if _CLAIM not in plain_content and _THEIR_CLAIM not in plain_content and not _has_slip(plain_content):
         return LoadedFile()
     try:
         return LoadedFile(documents=_documents(path, content, _decode(content)))
@@ -141,8 +143,10 @@ def _end_of(text: str) -> Position:
 def _documents(path: str, content: bytes, text: str) -> tuple[Document, ...]:
     read = []
     with _Reader(text) as reader:
-        for start, value in reader.documents():
-            _check_claim(value, start)
+        for number, (start, value) in enumerate(reader.documents()):
+            slip = _slip(value)
+            if slip is not None:
+                raise _slipped(slip, content, number)
             read.append((reader.begin, start, value, reader.has_line_ends))
     spans = pairwise([*(begin for begin, *_ in read), len(text)])
     return tuple(
@@ -177,17 +181,49 @@ def _is_ours(version: object, kind: object) -> bool:
     return kind in THEIR_KINDS or bool(get_close_matches(str(kind), THEIR_KINDS, 1, 0.8))
 
 
-def _check_claim(value: Any, start: Position) -> None:
-    """Raises _Unreadable for what is Fresco's but for a slip of the pen: left alone, it would seem to be deleted."""
-    if isinstance(value, list) and any(_claims(item) for item in value):
-        raise _Unreadable(
-            "expected one resource in a document, found a list of them", start, hint="put --- between them"
-        )
-    if not isinstance(value, dict) or "apiVersion" in value:
-        return
+def _has_slip(content: bytes) -> bool:
+    """Whether the apiVersion of some document may be one that is read but for a slip of the pen."""
+    return any(map(_meant, {one.decode("utf-8", "replace") for one in _WRITTEN_VERSION.findall(content)}))
+
+
+@lru_cache(maxsize=1000)
+def _meant(version: str) -> str | None:
+    """The apiVersion that somebody meant who wrote `version`; None where that is read anyway, or is like none."""
+    if version.startswith((_GROUP, THEIR_GROUP)):
+        return None
+    return next(iter(get_close_matches(version, (API_VERSION, f"{THEIR_GROUP}v2"), 1, 0.78)), None)
+
+
+class _Slip(NamedTuple):
+    """What is wrong with a document that is Fresco's but for a slip of the pen. `path`: where; `is_key`: at its key."""
+
+    message: str
+    path: Path
+    is_key: bool = False
+    hint: str | None = None
+
+
+def _slip(value: Any) -> _Slip | None:
+    """The slip for which `value` would be left alone, and would seem to be deleted."""
+    items = value.get("items") if isinstance(value, dict) and value.get("kind") == "List" else value
+    if isinstance(items, list) and any(_claims(item) for item in items):
+        return _Slip("expected one resource in a document, found a list of them", (), hint="put --- between them")
+    if not isinstance(value, dict):
+        return None
+    if "apiVersion" in value:
+        written = value["apiVersion"]
+        meant = _meant(written) if isinstance(written, str) and value.get("kind") in _KINDS else None
+        return _Slip(f"expected apiVersion {meant}, found {written!r}", ("apiVersion",)) if meant is not None else None
     for key, one in value.items():
         if key.lower() == "apiversion" and _is_ours(one, value.get("kind")):
-            raise _Unreadable(f"expected apiVersion, found {key!r}", start)
+            return _Slip(f"expected apiVersion, found {key!r}", (key,), is_key=True)
+    return None
+
+
+def _slipped(slip: _Slip, content: bytes, number: int) -> _Unreadable:
+    """`slip` in the document of that number."""
+    place = next(islice(every_places(content), number, None)).at(slip.path)
+    return _Unreadable(slip.message, place.key if slip.is_key else place.value, hint=slip.hint)
 
 
 def values(content: bytes) -> list[Any]:

@@ -27,7 +27,8 @@ def in_order(findings: Iterable[Finding]) -> list[Finding]:
 def _order(finding: Finding) -> tuple[object, ...]:
     other = finding.other
     second = (other.file, other.line, other.column) if other is not None else ()
-    return finding.file, finding.line, finding.column, finding.rule, finding.message, second
+    rest = finding.severity, finding.hint or ""
+    return finding.file, finding.line, finding.column, finding.rule, finding.message, second, *rest
 
 
 def line(finding: Finding) -> str:

@@ -71,33 +71,37 @@ class Credentials(NamedTuple):
 
 
 class CommitFiles:
-    """The files of one commit."""
+    """The files of one commit, made or about to be."""
 
     def __init__(self, repository: "Repository", commit: str, folder: str = "") -> None:
-        """`commit` is an id, as `Repository.resolve` gives it; `folder`: only what is in it, by its path there."""
+        """`commit` is an id, as `Repository.resolve` and `Repository.staged` give it; `folder`: only what is in it, by
+        its path there. Raises NotFound, also where git cannot read it."""
         self._repository = repository
         skipped = len(f"{folder}/") if folder else 0
-        self.blobs = {path[skipped:]: blob for path, blob in repository.files(commit, folder).items()}
+        with _reading():
+            self.blobs = {path[skipped:]: blob for path, blob in repository.files(commit, folder).items()}
 
     def paths(self) -> Iterable[str]:
         """All paths, sorted."""
         return self.blobs
 
     def read(self, path: str) -> bytes:
-        """The content of one of `paths`."""
-        return self._repository.read(self.blobs[path])
+        """The content of one of `paths`. Raises NotFound where git cannot read it."""
+        with _reading():
+            return self._repository.read(self.blobs[path])
 
 
 class WorkingTree:
     """The files of a directory as they lie on disk; inside a git repository, without what git ignores."""
 
     def __init__(self, root: Path) -> None:
-        """Raises NotFound when `root` is no directory."""
+        """Raises NotFound when `root` is no directory, or in a git repository that cannot be read."""
         if not root.is_dir():
             raise NotFound(f"{root} is not a directory")
         self._root = root
         self._git = _discover(root)
-        self._index = self._git.index if self._git is not None else None
+        with _reading():
+            self._index = self._git.index if self._git is not None else None
         workdir = self._git.workdir if self._git is not None else None
         above = root.resolve().relative_to(Path(workdir).resolve()).as_posix() if workdir is not None else "."
         self._above = "" if above == "." else f"{above}/"
@@ -107,7 +111,7 @@ class WorkingTree:
     def paths(self) -> Iterable[str]:
         """All paths, sorted; of a folder that cannot be listed its own, with a `/` at the end."""
         self._unlisted = {}
-        self._real = {_shown(os.fsencode(name)): name for name in self._walk("")}
+        self._real = {shown(name): name for name in self._walk("")}
         return sorted([*self._real, *self._unlisted])
 
     def read(self, path: str) -> bytes:
@@ -127,7 +131,7 @@ class WorkingTree:
         except OSError as error:
             if not folder:
                 raise
-            self._unlisted[_shown(os.fsencode(folder))] = error
+            self._unlisted[shown(folder)] = error
             return
         for child in children:
             name = folder + child.name
@@ -157,6 +161,11 @@ class WorkingTree:
         return path not in self._index and self._git.path_is_ignored(path)
 
 
+def shown(name: str) -> str:
+    """The path that `Files` has for a file whose path the system has as `name`."""
+    return _shown(os.fsencode(name))
+
+
 def work_tree(path: Path) -> Path | None:
     """The top of the git work tree that `path` is in, None outside of one. Raises NotFound where git cannot tell."""
     found = _discover(path)
@@ -170,18 +179,22 @@ def git_folder(path: Path) -> Path | None:
 
 
 def is_added(path: Path) -> bool:
-    """Whether git's index has the file `path`, so that a commit takes it along; True where there is no work tree.
-
-    For a commit of some files alone git hands its hooks another index, which it names in the environment.
-    """
+    """Whether git's index has the file `path`, so that a commit takes it along; True where there is no work tree."""
     found = _discover(path.parent)
     if found is None or found.workdir is None:
         return True
     top = Path(found.workdir).resolve()
+    return (path.parent.resolve() / path.name).relative_to(top).as_posix() in _index(found)
+
+
+def _index(repository: pygit2.Repository) -> pygit2.Index:
+    """What the next commit will hold. For one of some files alone git hands its hooks another index than the
+    repository's, which it names in the environment."""
     named = os.environ.get("GIT_INDEX_FILE")
-    index = pygit2.Index(str(top / named)) if named else found.index
-    index.read()
-    return (path.parent.resolve() / path.name).relative_to(top).as_posix() in index
+    with _reading():
+        index = pygit2.Index(str(Path(repository.workdir) / named)) if named else repository.index
+        index.read()
+    return index
 
 
 class Repository:
@@ -246,6 +259,17 @@ class Repository:
             )
         return found
 
+    def staged(self) -> str:
+        """The id of what the next commit will hold, as git's index has it: for whatever takes a commit and asks for its
+        files alone. Raises NotFound where there is no work tree, and in the middle of a merge."""
+        if self.is_bare:
+            raise NotFound(f"there is no work tree to {self._git.path}, and so nothing is staged")
+        index = _index(self._git)
+        try:
+            return str(index.write_tree(self._git))
+        except pygit2.GitError as error:
+            raise NotFound(f"{self._git.workdir}: what is staged is no commit yet: {error}") from error
+
     def merge_base(self, one: str, other: str) -> str | None:
         """The id of the last commit that both of two commits were made on top of, or None."""
         found: pygit2.Oid | None = self._git.merge_base(one, other)
@@ -264,11 +288,11 @@ class Repository:
         return inside if inside != "." else ""
 
     def files(self, commit: str, prefix: str = "") -> dict[str, str]:
-        """Blob id by path, sorted, of all regular files of `commit` under the folder `prefix`.
+        """Blob id by path, sorted, of all regular files of `commit`, made or `staged`, under the folder `prefix`.
 
         Costs one look at each folder. Links and submodules are left out.
         """
-        root = self._commit(commit).tree
+        root = self._tree(commit)
         folder = prefix.strip("/")
         tree = _lookup(root, folder) if folder else root
         if not isinstance(tree, pygit2.Tree):
@@ -284,7 +308,7 @@ class Repository:
         found: dict[str, str | None] = {}
         for delta in diff.deltas:
             new = delta.new_file
-            path = new.raw_path.decode("utf-8", "backslashreplace")
+            path = _shown(new.raw_path)
             if delta.status is not DeltaStatus.DELETED and new.mode in _REGULAR:
                 found[path] = str(new.id)
             elif delta.old_file.mode in _REGULAR:
@@ -411,6 +435,11 @@ class Repository:
         """Whether a commit that seems to have no parent was made on top of one."""
         header, _, _ = self._commit(commit).read_raw().partition(b"\n\n")
         return self._git.is_shallow and b"\nparent " in header
+
+    def _tree(self, name: str) -> pygit2.Tree:
+        """The tree of that id, or of the commit of that id."""
+        found = self._object(name)
+        return found if isinstance(found, pygit2.Tree) else self._commit(name).tree
 
     def _object(self, name: str) -> object:
         try:
@@ -554,9 +583,18 @@ def _is_unicode(name: str) -> bool:
 
 
 def _shown(name: bytes) -> str:
-    """A file's name as it can be printed on one line, whatever bytes are in it."""
-    text = name.decode("utf-8", "backslashreplace")
+    """A file's name as it can be printed on one line, whatever bytes are in it. No two names look the same."""
+    text = name.replace(b"\\", rb"\\").decode("utf-8", "backslashreplace")
     return text if text.isprintable() else "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
+
+
+@contextmanager
+def _reading() -> Iterator[None]:
+    """Raises NotFound where git cannot read what it has itself: it is damaged, or the system withholds it."""
+    try:
+        yield
+    except pygit2.GitError as error:
+        raise NotFound(f"git cannot read this repository: {error}") from error
 
 
 def _discover(path: Path) -> pygit2.Repository | None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from render.document import REPOSITORY_FILE
 from render.errors import NotFound
-from render.repository import work_tree
+from render.repository import shown, work_tree
 
 
 def root_of(path: Path) -> Path:
@@ -27,7 +27,7 @@ def root_of(path: Path) -> Path:
 
 
 def inside(root: Path, paths: Iterable[Path]) -> list[str]:
-    """`paths` by their POSIX paths below `root`, which is called `.`. Raises NotFound for one that is elsewhere."""
+    """`paths` as `Files` has them below `root`, which is called `.`. Raises NotFound for one that is elsewhere."""
     return [_inside(root.resolve(), path) for path in paths]
 
 
@@ -47,7 +47,7 @@ def _inside(root: Path, path: Path) -> str:
     whole = path.resolve()
     if not whole.is_relative_to(root):
         raise NotFound(f"{path} is not in the repository {root}")
-    return whole.relative_to(root).as_posix()
+    return shown(whole.relative_to(root).as_posix())
 
 
 def _folder(path: Path) -> Path:

@@ -110,7 +110,7 @@ repos:
         require_serial: true
       - id: fresco-validate
         name: nothing wrong in the repository
-        entry: fresco validate
+        entry: fresco validate --staged
         language: system
         pass_filenames: false
         always_run: true # a deletion can break what stays

@@ -144,6 +144,21 @@ def test_a_deletion_that_breaks_what_stays_is_refused(hooked: Team) -> None:
     assert hooked.tip == before
 
 
+def test_a_commit_without_what_it_names_is_refused_until_that_is_added(hooked: Team) -> None:
+    assert hooked.commit({}).returncode == 0  # the configuration itself
+    before, server = hooked.tip, SERVER.replace("cpu-a", "cpu-b")
+    (hooked.folder / server).write_text(hooked.text(SERVER).replace("cpu-a", "cpu-b"))
+    (hooked.folder / DEPLOYMENT).write_text(hooked.text(DEPLOYMENT).replace("server: cpu-a", "server: cpu-b"))
+    commit = ("git", "commit", "--quiet", "--message", "moved")
+    hooked.run("git", "add", DEPLOYMENT)
+    done = hooked.run(*commit)
+    assert done.returncode == 1
+    assert f"{DEPLOYMENT}:8:11: FR021 spec.server: there is no InferenceServer fraud/cpu-b" in done.stdout + done.stderr
+    assert hooked.tip == before
+    hooked.run("git", "add", server)
+    assert hooked.run(*commit).returncode == 0
+
+
 def test_a_missing_digest_is_written_and_the_next_try_is_accepted(hooked: Team) -> None:
     before, text = hooked.tip, hooked.text(DEPLOYMENT)
     without = _unlocked(text)

@@ -33,6 +33,7 @@ examples:
   fresco validate --format sarif > findings.sarif   # for a service that scans code
   fresco validate --ignore FR043,FR044              # all but two rules
   fresco validate - --stdin-name a.yaml < buffer    # a.yaml as it is in an editor
+  fresco validate --staged                          # what the next commit will hold, for a hook
 
 The repository is the first folder upwards with a fresco.yaml. It is checked as a whole, whatever of it is shown.
 DIR and PATHs are looked up from the current folder, and paths are printed as they are seen from there.
@@ -54,6 +55,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--ignore", action="append", type=_rules, metavar="FRnnn,…", help="all but these rules")
     parser.add_argument("--stdin-name", type=Path, metavar="PATH", help="which file standard input stands for")
     parser.add_argument(
+        "--staged", action="store_true", help="the files as git's index has them, not as they lie there"
+    )
+    parser.add_argument(
         "--no-cache", action="store_true", help="find everything anew, and keep nothing for the next time"
     )
     parser.add_argument("-q", "--quiet", action="store_true", help="one line a finding, and nothing without findings")
@@ -64,7 +68,7 @@ def run(options: argparse.Namespace) -> ExitCode:
     paths = _paths(options)
     root = options.directory if options.directory is not None else root_of((paths or [Path()])[0])
     wanted = inside(root, paths)
-    files: Files = WorkingTree(root)
+    files: Files = _staged(root) if options.staged else WorkingTree(root)
     if STANDARD_INPUT in options.paths:
         (name,) = inside(root, [options.stdin_name])
         files = Replaced(files, name, sys.stdin.buffer.read())
@@ -89,6 +93,12 @@ def _checked(root: Path, files: Files, *, is_kept: bool) -> Checked:
         except OSError as error:
             print(f"fresco: the next run will be slow again: {error}; --no-cache keeps nothing", file=sys.stderr)
     return checked
+
+
+def _staged(root: Path) -> CommitFiles:
+    """What the next commit will hold of the repository in `root`: a new file that nobody has added is not in it."""
+    repository = Repository.open(root)
+    return CommitFiles(repository, repository.staged(), repository.folder(root))
 
 
 def _committed(root: Path) -> CommitFiles | None:
@@ -154,10 +164,10 @@ def _other(finding: Finding) -> tuple[str, int] | None:
 
 
 def _lines(files: Files, path: str) -> list[str]:
-    """The lines of a file; none where it is missing or may not be read, which is a finding."""
+    """The lines of a file; none where it is missing, as fresco.yaml may be, or may not be read: that is a finding."""
     try:
         return lines(files.read(path))
-    except OSError:
+    except (OSError, KeyError):  # a file that is no more, one that a commit has never had
         return []
 
 

@@ -1,11 +1,14 @@
 """What is said of a whole repository: both places of a finding about two, and what concerns some of its files."""
 
+import time
 from pathlib import Path
 
 import pytest
 
-from render.check import check
+from render import report
+from render.check import Checked, check
 from render.files import Replaced
+from render.known import Known
 from render.repository import WorkingTree
 from schemas.status import Finding, OtherPlace
 
@@ -52,6 +55,11 @@ def test_what_two_clusters_refuse_is_said_once_with_the_place_of_the_first() -> 
     assert [(one.rule, shown(one.other)) for one in found] == [("FR035", "fresco.yaml:5:7")]
 
 
+def test_findings_that_differ_in_their_hints_alone_have_an_order() -> None:
+    findings = [Finding(file="a.yaml", line=1, column=1, rule="FR021", message="odd", hint=one) for one in "abcdefgh"]
+    assert report.in_order(reversed(findings)) == findings
+
+
 @pytest.mark.parametrize(
     ("paths", "expected"),
     [
@@ -67,6 +75,16 @@ def test_what_two_clusters_refuse_is_said_once_with_the_place_of_the_first() -> 
 def test_a_finding_concerns_the_files_of_both_its_places(paths: list[str], expected: bool) -> None:
     checked = check(WorkingTree(BAD / "duplicate-model" / "repo"))
     assert bool(checked.among(paths)) == expected
+
+
+def test_many_findings_among_many_files_cost_no_more_than_each_once() -> None:
+    one = Finding(file="a/b.yaml", line=1, column=1, rule="FR001", message="odd")
+    checked = Checked((one,) * 20_000, read=1, is_whole=True, known=Known())
+
+    paths = [f"c/{number}.yaml" for number in range(20_000)]
+    before = time.process_time()
+    assert checked.among(paths) == ()
+    assert time.process_time() - before < 1  # looks at each of them for each finding take many
 
 
 def test_a_server_of_another_namespace_is_not_suggested() -> None:

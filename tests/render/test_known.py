@@ -1,5 +1,6 @@
 """What is found with what the last check left is what is found anew, whatever changed in between."""
 
+import os
 import shutil
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -174,6 +175,18 @@ def test_a_server_that_one_of_two_clusters_lacks_is_looked_for_in_that_one() -> 
     assert [[one.hint for one in found.findings] for found in (before, after)] == [[None], ["did you mean gpu-y?"]]
 
 
+@pytest.mark.parametrize("field", ["revision", "revison"])
+def test_a_base_model_is_seen_of_whatever_form(field: str) -> None:
+    """Its adapters ask for one, and it is tied to them by its text alone where it breaks the schema."""
+    adapter = SCORER.replace("model:\n", "model:\n    type: adapter\n")
+    base = SCORER.replace("name: scorer", "name: chat").replace("model:\n", "model:\n    type: base\n")
+    texts = {**BASE, "gpu-a.yaml": SERVER.replace("triton", "vllm"), "scorer.yaml": adapter}
+    before = check(InMemory.of(texts))
+    after = check(InMemory.of({**texts, "chat.yaml": base.replace("revision", field)}), None, before.known)
+    lacking = [[one.file for one in found.findings if one.rule == "FR029"] for found in (before, after)]
+    assert lacking == [["scorer.yaml"], []]
+
+
 def test_what_is_committed_is_looked_at_each_time(tmp_path: Path) -> None:
     git("init", "--quiet", cwd=tmp_path)
     commit_files(tmp_path, dict(BASE))
@@ -310,15 +323,30 @@ def test_another_version_of_fresco_finds_everything_anew(
     first = validate()
     (file,) = kept(repository)
     assert Cache(file).load() != Known()
-    source = tmp_path_factory.mktemp("other")
-    (source / "rule.py").write_text("")
+    source = tmp_path_factory.mktemp("other") / "render"
+    source.mkdir()
+    rule = source / "rule.py"
+    rule.write_text("one")
+    os.utime(rule, (0, 0))
     monkeypatch.setattr(cache_module, "__file__", str(source / "cache.py"))
     before = Cache(file)
     assert before.load() == Known()
     assert validate() == first
     assert Cache(file).load() != Known()
-    (source / "rule.py").write_text("one")
+    rule.write_text("two")
+    os.utime(rule, (0, 0))
     assert Cache(file).load() == Known()
+
+
+def test_the_same_version_elsewhere_finds_what_was_kept(
+    repository: Path, validate: Lines, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    validate()
+    (file,) = kept(repository)
+    installed = tmp_path_factory.mktemp("environment") / "render"
+    shutil.copytree(Path(cache_module.__file__).parent, installed, copy_function=shutil.copyfile)
+    monkeypatch.setattr(cache_module, "__file__", str(installed / "cache.py"))
+    assert Cache(file).load() != Known()
 
 
 def test_a_place_that_takes_nothing_is_said_and_does_no_harm(repository: Path, validate: Lines) -> None:

@@ -245,3 +245,14 @@ def test_links_and_names_that_are_no_text_do_no_harm(tmp_path: Path) -> None:
     files = CommitFiles(repository, commit)
     assert list(files.paths()) == ["\\xff.yaml", "a.yaml"]
     assert files.read("\\xff.yaml") == b"b"
+
+
+def test_a_file_is_called_the_same_among_all_and_among_what_differs(tmp_path: Path) -> None:
+    git(tmp_path, "init", "--quiet")
+    for name in (b"a\nb.yaml", rb"a\nb.yaml", b"\xff.yaml"):
+        Path(os.fsdecode(bytes(tmp_path) + b"/" + name)).write_bytes(name)
+    commit_files(tmp_path, {})
+    repository = Repository.open(tmp_path)
+    commit = repository.resolve("HEAD")
+    assert commit is not None
+    assert repository.differences(None, commit) == repository.files(commit)

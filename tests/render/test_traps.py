@@ -1,7 +1,9 @@
 """YAML's traps, and those of files: each has a finding of its own or does no harm, and none is a mistake of ours."""
 
+import io
 import os
 import re
+import sys
 from collections.abc import Mapping
 from contextlib import chdir
 from pathlib import Path
@@ -42,9 +44,25 @@ def version(text: str) -> str:
 
 BOMB = "".join(f"  x{i}: &x{i} [{', '.join([f'*x{i - 1}'] * 9)}]\n" for i in range(1, 9))
 
+OTHERS = "apiVersion: apps/v1\nkind: Deployment\n"
+LIST = "apiVersion: v1\nkind: List\nitems:\n- " + WHOLE.replace("\n", "\n  ")
+GROUP = "serving.fresco.dev/v1alpha1"
+QUOTED = WHOLE.replace(GROUP, "'serving.fresko.dev/v1alpha1'")
+
 TRAPS = {
     "a key twice": Trap(f"{WHOLE}  replicas: 2\n  replicas: 3\n", "FR003", 7),
     "a key twice, once in quotes": Trap(f"{WHOLE}  replicas: 2\n  'replicas': 3\n", "FR003", 7),
+    "a group misspelt": Trap(WHOLE.replace("fresco.dev", "fresco.de"), "FR001", 1),
+    "a group misspelt, in quotes and later": Trap(f"{OTHERS}---\n# x\n{QUOTED}", "FR001", 5),
+    "a group without its version": Trap(WHOLE.replace("/v1alpha1", ""), "FR001", 1),
+    "Michelangelo's group misspelt": Trap(
+        WHOLE.replace("serving.fresco.dev/v1alpha1", "michelangelo.apis/v2"), "FR001", 1
+    ),
+    "a misspelt resource beside a right one": Trap(f"{WHOLE}---\n{WHOLE.replace('serving', 'severing')}", "FR001", 7),
+    "a list, as kubectl prints one": Trap(LIST, "FR001", 1),
+    "a Deployment of Kubernetes": Trap(OTHERS),
+    "a resource of KServe": Trap("apiVersion: serving.kserve.io/v1alpha1\nkind: InferenceGraph\n"),
+    "a misspelt group for a kind of others": Trap("apiVersion: serving.fresco.de/v1\nkind: Service\n"),
     "a tab as indentation": Trap(f"{SERVER}spec:\n\tbackend: {{type: triton}}\n", "FR001", 5),
     "a tab after a value": Trap(f"{WHOLE}  replicas: 2\t# two\n"),
     "no for false": Trap(f"{WHOLE}  update: no\n", "FR013", 6),
@@ -114,10 +132,10 @@ def repository(folder: Path, files: Mapping[str, str | bytes]) -> Path:
     return folder
 
 
-def validate(folder: Path, capsys: pytest.CaptureFixture[str]) -> tuple[int, list[str]]:
+def validate(folder: Path, capsys: pytest.CaptureFixture[str], *paths: str) -> tuple[int, list[str]]:
     """How `fresco validate` ends, and the lines that it prints."""
     with chdir(folder):
-        code = main(["validate", "-C", "."])
+        code = main(["validate", "-C", ".", *paths])
     output = capsys.readouterr()
     assert output.err == ""
     return code, output.out.splitlines()
@@ -166,6 +184,7 @@ ODD_NAMES = [
     b"caf\xc3\xa9.yaml",
     b"caf\xe9.yaml",
     b"\x1b[2J.yaml",
+    rb"a\nb.yaml",
 ]
 
 
@@ -182,6 +201,28 @@ def test_a_file_of_any_name_has_findings_of_one_line(
     assert lines[0].isprintable()
     both = [sorted(files.paths()) for files in (WorkingTree(folder), of_commit(folder))]
     assert both[0] == both[1]
+
+
+@pytest.mark.parametrize("name", ODD_NAMES, ids=repr)
+def test_a_file_of_any_name_can_be_asked_for(
+    name: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = repository(tmp_path, {})
+    path = os.fsdecode(bytes(folder) + b"/" + name)
+    Path(path).write_text(WHOLE + "  replicas: two\n", "utf-8")
+    found = validate(folder, capsys, path)
+    assert (found[0], len(found[1])) == (1, 1)
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(Path(path).read_bytes())))
+    assert validate(folder, capsys, "-", "--stdin-name", path) == found
+
+
+def test_no_name_hides_another(tmp_path: Path) -> None:
+    names = (b"a\nb.yaml", rb"a\nb.yaml", b"\xff.yaml", rb"\xff.yaml")
+    for name in names:
+        Path(os.fsdecode(bytes(tmp_path) + b"/" + name)).write_bytes(name)
+    committed(tmp_path)
+    for files in (WorkingTree(tmp_path), of_commit(tmp_path)):
+        assert sorted(map(files.read, files.paths())) == sorted(names)
 
 
 class Unreadable(WorkingTree):
@@ -226,6 +267,9 @@ def test_a_folder_that_cannot_be_listed_is_a_finding_and_hides_nothing_else(
         "fraud/b.yaml:6:13: FR012 spec.replicas: expected an integer or a mapping, got 'two'",
         "fraud/closed/:1:1: FR001 expected a folder that can be listed: Permission denied",
     ]
+    for path in ("fraud/closed", "fraud/closed/a.yaml"):
+        assert validate(folder, capsys, path) == (1, lines[1:])
+    assert validate(folder, capsys, "scorer.yaml") == (0, [])
 
 
 @pytest.mark.usefixtures("closed")

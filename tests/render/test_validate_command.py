@@ -14,7 +14,7 @@ import pytest
 from render.cli import main
 from render.forms import FORMS
 from render.rules.explained import BASE
-from tests.support.git import commit_files, git
+from tests.support.git import ENVIRONMENT, commit_files, git
 
 ROOT = Path(__file__).parents[2]
 CASES = ROOT / "tests" / "cases"
@@ -90,6 +90,91 @@ def test_before_the_first_commit_nothing_is_compared(tmp_path: Path, validate: V
     for path, text in BASE.items():
         (tmp_path / path).write_text(text)
     assert validate("-C", tmp_path) == (0, [])
+
+
+@pytest.mark.parametrize("damaged", ["index", "file", "folder"])
+def test_a_git_repository_that_is_damaged_is_not_a_mistake_of_ours(
+    damaged: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    git("init", "--quiet", "--initial-branch=main", cwd=tmp_path)
+    commit_base(tmp_path, "")
+    (tmp_path / "scorer.yaml").write_text(BASE["scorer.yaml"].replace("9f", "7c"))
+    names = {"file": "HEAD:scorer.yaml", "folder": "HEAD^{tree}"}
+    name = git("rev-parse", names[damaged], cwd=tmp_path) if damaged in names else ""
+    file = tmp_path / ".git" / (f"objects/{name[:2]}/{name[2:]}" if name else "index")
+    file.chmod(0o644)
+    file.write_bytes(b"\x00")
+    assert main(["validate", "-C", str(tmp_path)]) == 2
+    assert "git cannot read this repository" in capsys.readouterr().err
+
+
+LOST = BASE["scorer.yaml"].replace("scorer", "lost").replace("gpu-a", "gpu-b")
+ITS_SERVER = BASE["gpu-a.yaml"].replace("gpu-a", "gpu-b")
+
+
+@pytest.mark.parametrize("below", ["", "serving"])
+def test_what_is_staged_has_no_file_that_was_not_added(below: str, tmp_path: Path, validate: Validate) -> None:
+    git("init", "--quiet", "--initial-branch=main", cwd=tmp_path)
+    root = commit_base(tmp_path, below)
+    (root / "lost.yaml").write_text(LOST)
+    (root / "gpu-b.yaml").write_text(ITS_SERVER)
+    git("add", "lost.yaml", cwd=root)
+    assert validate("-C", root) == (0, [])
+    code, lines = validate("-C", root, "--staged")
+    assert (code, rules(lines)) == (1, {"FR021"})
+    git("add", "gpu-b.yaml", cwd=root)
+    assert validate("-C", root, "--staged") == (0, [])
+
+
+def test_what_is_staged_has_the_text_that_was_added(tmp_path: Path, validate: Validate) -> None:
+    git("init", "--quiet", "--initial-branch=main", cwd=tmp_path)
+    scorer = commit_base(tmp_path, "") / "scorer.yaml"
+    scorer.write_text(BASE["scorer.yaml"].replace("gpu-a", "gpu-b"))
+    assert validate("-C", tmp_path, "--staged") == (0, [])
+    git("add", "scorer.yaml", cwd=tmp_path)
+    scorer.write_text(BASE["scorer.yaml"])
+    assert validate("-C", tmp_path) == (0, [])
+    assert rules(validate("-C", tmp_path, "--staged")[1]) == {"FR021"}
+    scorer.unlink()
+    assert rules(validate("-C", tmp_path, "--staged")[1]) == {"FR021"}
+
+
+def test_settings_that_are_not_staged_are_missed(tmp_path: Path, validate: Validate) -> None:
+    git("init", "--quiet", "--initial-branch=main", cwd=tmp_path)
+    for path, text in BASE.items():
+        (tmp_path / path).write_text(text)
+    code, lines = validate("-C", tmp_path, "--staged")
+    assert (code, rules(lines)) == (1, {"FR050"})
+
+
+def test_a_commit_of_some_files_alone_is_what_is_staged(tmp_path: Path) -> None:
+    git("init", "--quiet", "--initial-branch=main", cwd=tmp_path)
+    commit_base(tmp_path, "")
+    hook = tmp_path / ".git" / "hooks" / "pre-commit"
+    hook.write_text(f"#!/bin/sh\n{sys.executable} -c 'from render.cli import main; exit(main())' validate --staged\n")
+    hook.chmod(0o755)
+    (tmp_path / "lost.yaml").write_text(LOST)
+    (tmp_path / "gpu-b.yaml").write_text(ITS_SERVER)
+    git("add", ".", cwd=tmp_path)
+    commit = ("git", "commit", "--quiet", "--message", "some")
+    environment = {**ENVIRONMENT, "PYTHONPATH": str(ROOT)}
+    codes = [
+        subprocess.run([*commit, *paths], cwd=tmp_path, env=environment, check=False).returncode
+        for paths in (["lost.yaml"], ["gpu-b.yaml"], ["lost.yaml"])
+    ]
+    assert codes == [1, 0, 0]
+
+
+def test_nothing_is_staged_in_the_middle_of_a_merge(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    git("init", "--quiet", "--initial-branch=main", cwd=tmp_path)
+    commit_base(tmp_path, "")
+    git("checkout", "--quiet", "-b", "other", cwd=tmp_path)
+    commit_files(tmp_path, {"scorer.yaml": "one\n"})
+    git("checkout", "--quiet", "main", cwd=tmp_path)
+    commit_files(tmp_path, {"scorer.yaml": "two\n"})
+    subprocess.run(["git", "merge", "other"], cwd=tmp_path, env=ENVIRONMENT, capture_output=True, check=False)
+    assert main(["validate", "-C", str(tmp_path), "--staged"]) == 2
+    assert "what is staged is no commit yet" in capsys.readouterr().err
 
 
 def commit_base(top: Path, below: str) -> Path:
