@@ -34,7 +34,7 @@ from render.rollout.clock import elapsed
 from render.rollout.plan import COMMON, Row, Until, is_decided, rank, rows
 from render.verify import deletions, server_changes
 from render.verify.server_walk import Change
-from render.verify.words import DONE, ROUNDING, is_source, named
+from render.verify.words import DONE, ROUNDING, is_source, last_transition, named
 from schemas.status import (
     DeploymentStatus,
     ModelRevision,
@@ -202,18 +202,11 @@ def _clean_up(old: DeploymentStatus | None, new: DeploymentStatus) -> Iterator[s
 
 def _stage(old: DeploymentStatus | None, new: DeploymentStatus) -> Iterator[str]:
     yield from _times(new.transitions)
-    last = new.transitions[-1] if new.transitions else None
     if new.stage is Stage.CLEAN_UP_COMPLETE and not (old is not None and (old.slices or old.there)):
         return  # nothing was served
-    if last is None:
-        if new.stage is not Stage.VALIDATION:
-            yield f"it is in {new.stage} without a transition to it"
-        return
-    if last.stage != new.stage:
-        yield f"it is in {new.stage}, its last transition is to {last.stage}"
-    if new.progress is not None and new.progress.step != last.step:
-        yield f"the step in hand is {new.progress.step!r}, its last transition is to {last.step!r}"
-    if (new.progress is None) is not (last.step == DONE):
+    yield from last_transition(new, Stage.VALIDATION)
+    last = new.transitions[-1] if new.transitions else None
+    if last is not None and (new.progress is None) is not (last.step == DONE):
         yield f"there is {'no' if new.progress is None else 'still'} work in hand after {last.stage}, {last.step}"
 
 

@@ -29,7 +29,7 @@ from datetime import datetime
 
 from render.rollout.server_plan import STEADY, Told
 from render.verify.server_walk import Change, Walk
-from render.verify.words import DONE
+from render.verify.words import DONE, last_transition
 from schemas.status import ServerProgress, ServerStage, ServerStatus, ServerTemplate, Transition, Tree, Work
 
 _KEPT = 10  # transitions that a server keeps
@@ -45,9 +45,9 @@ def server(change: Change, *, same_version: bool = True) -> list[str]:
     is_cut = bool(before) and len(fresh) == _KEPT  # what the first of them follows was not kept
     if is_cut or not same_version:
         past = _one_look(fresh) if is_cut and same_version else ()
-        return [*past, *_last(new), *_templates(old, new, fresh)]
+        return [*past, *last_transition(new, ServerStage.CREATE), *_templates(old, new, fresh)]
     walk = Walk(change)
-    problems = [*_last(new), *walk.take(fresh)]
+    problems = [*last_transition(new, ServerStage.CREATE), *walk.take(fresh)]
     return problems if walk.is_lost else [*problems, *_message(old, new, fresh), *_arrived(walk, new)]
 
 
@@ -79,19 +79,6 @@ def _one_look(fresh: Sequence[Transition]) -> Iterator[str]:
     """So many come in one commit only where nothing had to be waited for between them."""
     if len({one.at for one in fresh}) > 1:
         yield "none of its transitions is one of those before it, and they are not of one time"
-
-
-def _last(new: ServerStatus) -> Iterator[str]:
-    """Stage and step are those of the last transition."""
-    last = new.transitions[-1] if new.transitions else None
-    if last is None:
-        if new.stage is not ServerStage.CREATE:
-            yield f"it is in {new.stage} without a transition to it"
-        return
-    if last.stage != new.stage:
-        yield f"it is in {new.stage}, its last transition is to {last.stage}"
-    if new.progress is not None and new.progress.step != last.step:
-        yield f"the step in hand is {new.progress.step!r}, its last transition is to {last.step!r}"
 
 
 def _message(old: ServerStatus | None, new: ServerStatus, fresh: Sequence[Transition]) -> Iterator[str]:
