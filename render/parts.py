@@ -70,8 +70,9 @@ def facts(document: Document, resource: Resource | Finding) -> Facts:
 
 def _shortened(path: str) -> str:
     """`path` without the endings that routes are given: equal for two paths of which one is the other's with one."""
-    while path.endswith(_ENDINGS):
-        path = path[: path.rindex("/")]
+    for ending in _ENDINGS:
+        if path.endswith(ending):
+            return _shortened(path.removesuffix(ending))
     return path
 
 
