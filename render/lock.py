@@ -93,12 +93,15 @@ def storage_digest(uri: str, follow: "Callable[[str], AbstractContextManager[Wat
 
 
 async def _until_told(uri: str, watch: "Watch") -> str:
-    """As `digest_of`. A terminal that is closed, or a pipeline that is cancelled, leaves no download behind."""
+    """As `digest_of`. A terminal that is closed, or a pipeline that is cancelled, leaves no download behind. What
+    whoever started us wants ignored, as `nohup` does, stays ignored."""
     from agent.storage.digest_of import digest_of
 
     task = asyncio.current_task()
     assert task is not None
     for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            continue
         asyncio.get_running_loop().add_signal_handler(number, task.cancel)
     return await digest_of(uri, watch)
 

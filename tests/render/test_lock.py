@@ -359,8 +359,18 @@ def test_artifacts_behind_http_are_read_too(tmp_path: Path) -> None:
     assert _digest_of("1") in path.read_text()
 
 
+_PROGRAM = "import signal, sys; from render.cli import main; "
+_PROGRAM += "signal.signal(signal.SIGINT, signal.default_int_handler); "  # in the background of a shell it is ignored
+_PROGRAM += "signal.signal(signal.SIGHUP, getattr(signal, sys.argv[1])); sys.exit(main(['lock', sys.argv[2]]))"
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_what_is_ended_in_mid_download_leaves_nothing_behind(number: signal.Signals, tmp_path: Path) -> None:
+@pytest.mark.parametrize("hang_up", ["SIG_DFL", "SIG_IGN"])
+def test_what_is_ended_in_mid_download_leaves_nothing_behind(
+    number: signal.Signals, hang_up: str, tmp_path: Path
+) -> None:
+    """By any signal but one that is to be ignored, as after `nohup`."""
+
     class Endless(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.send_response(200)
@@ -379,11 +389,15 @@ def test_what_is_ended_in_mid_download_leaves_nothing_behind(number: signal.Sign
     threading.Thread(target=server.serve_forever, daemon=True).start()
     path = _deployment(tmp_path, "a.yaml", f"http://127.0.0.1:{server.server_address[1]}/model.tar")
     before = path.read_bytes()
-    code = "import sys; from render.cli import main; sys.exit(main(['lock', sys.argv[1]]))"
+    command = [sys.executable, "-c", _PROGRAM, hang_up, str(path)]
     environment = {**os.environ, "TMPDIR": str(temporary)}
-    with subprocess.Popen([sys.executable, "-c", code, str(path)], cwd=MODELS.parents[2], env=environment) as process:
+    with subprocess.Popen(command, cwd=MODELS.parents[2], env=environment) as process:
         asyncio.run(eventually(lambda: any(one.is_file() for one in temporary.rglob("*")), what="a download"))
         process.send_signal(number)
+        if (number, hang_up) == (signal.SIGHUP, "SIG_IGN"):
+            with pytest.raises(subprocess.TimeoutExpired):
+                process.wait(1)
+            process.terminate()
         assert process.wait() == 130
     over.set()
     server.shutdown()
