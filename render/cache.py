@@ -53,7 +53,6 @@ class Cache:
     def keep(self, known: Known) -> None:
         """Keeps `known`, whole or not at all. Raises OSError."""
         self._path.parent.mkdir(exist_ok=True)
-        self._path.touch()
         replace_file(self._path, msgspec.msgpack.encode(_Kept(self._version, known)))
 
 

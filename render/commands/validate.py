@@ -91,7 +91,7 @@ def _checked(root: Path, files: Files, *, is_kept: bool) -> Checked:
         try:
             cache.keep(checked.known)
         except OSError as error:
-            print(f"fresco: the next run will be slow again: {error}; --no-cache keeps nothing", file=sys.stderr)
+            sys.stderr.write(f"fresco: the next run will be slow again: {error}; --no-cache keeps nothing\n")
     return checked
 
 

@@ -592,21 +592,27 @@ def test_watching_shows_what_comes_and_ends_by_a_signal_without_a_traceback(worl
     assert process.returncode == 130
 
 
-def test_on_a_terminal_each_look_takes_the_place_of_the_last_and_no_line_is_too_long(world: World) -> None:
-    world.commit({"a.yaml": deployment(1, name="a", on="a-server-with-a-name-that-makes-a-message-longer-than-a-line")})
-    world.run()
+def _watched(repository: Path, count: int) -> list[str]:
+    """The first `count` looks of `--watch` on a terminal of 24 lines and 80 columns."""
     ours, theirs = os.openpty()
-    command_line = [sys.executable, "-c", _PROGRAM, "status", "-C", str(world.path), "--watch"]
-    environment = {name: text for name, text in os.environ.items() if name != "COLUMNS"}
+    termios.tcsetwinsize(theirs, (24, 80))
+    environment = {name: text for name, text in os.environ.items() if name not in ("COLUMNS", "LINES")}
+    command_line = [sys.executable, "-c", _PROGRAM, "status", "-C", str(repository), "--watch"]
     with subprocess.Popen(command_line, cwd=ROOT, stdout=theirs, env=environment) as process:
         os.close(theirs)
         shown = ""
-        while shown.count(CLEARED) < 3:
+        while shown.count(CLEARED) <= count:
             shown += os.read(ours, 4096).decode()
         process.send_signal(signal.SIGINT)
     os.close(ours)
     assert process.returncode == 130
-    _, first, second, _ = shown.split(CLEARED)
+    return shown.split(CLEARED)[1 : count + 1]
+
+
+def test_on_a_terminal_each_look_takes_the_place_of_the_last_and_no_line_is_too_long(world: World) -> None:
+    world.commit({"a.yaml": deployment(1, name="a", on="a-server-with-a-name-that-makes-a-message-longer-than-a-line")})
+    world.run()
+    first, second = _watched(world.path, 2)
     assert [line.split()[0] for line in first.splitlines()[1:]] == ["DEPLOYMENT", "fraud/a", SCORER]
     assert len(first.splitlines()) == len(second.splitlines())
     assert max(len(line) for line in first.splitlines()[1:]) == 80
@@ -616,18 +622,8 @@ def test_what_needs_a_person_is_in_sight_however_many_there_are(world: World) ->
     """A terminal of 24 lines keeps the top of the table, and tells how much more there is."""
     world.commit({f"d{number}.yaml": deployment(number, name=f"d{number}", paused=True) for number in range(2, 30)})
     world.run()
-    ours, theirs = os.openpty()
-    termios.tcsetwinsize(theirs, (24, 80))
-    environment = {name: text for name, text in os.environ.items() if name not in ("COLUMNS", "LINES")}
-    command_line = [sys.executable, "-c", _PROGRAM, "status", "-C", str(world.path), "--watch"]
-    with subprocess.Popen(command_line, cwd=ROOT, stdout=theirs, env=environment) as process:
-        os.close(theirs)
-        shown = ""
-        while shown.count(CLEARED) < 2:
-            shown += os.read(ours, 4096).decode()
-        process.send_signal(signal.SIGINT)
-    os.close(ours)
-    lines = shown.split(CLEARED)[1].splitlines()
+    (shown,) = _watched(world.path, 1)
+    lines = shown.splitlines()
     assert lines[1].split()[0] == "DEPLOYMENT"
     assert len(lines) == 23
     assert lines[-1] == "… and 9 lines more"
